@@ -1,0 +1,38 @@
+#ifndef COMMON_LOOP_H
+#define COMMON_LOOP_H
+
+/*
+ * The one event loop of a daemon: a libevent base, the signals, one periodic tick. Not thread-safe.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/time.h>
+
+struct event_base;
+struct loop;
+
+struct loop_handlers {
+    void (*on_tick)(void *arg); /* every tick_ms, drift allowed */
+    void (*on_stop)(
+        void *arg); /* SIGTERM or SIGINT, the first; the second ends loop_run() at once */
+    void (*on_reload)(void *arg); /* SIGHUP */
+    void *arg;
+};
+
+/* Creates base and signals and ignores SIGPIPE. Stops the process if it cannot (no descriptors). */
+struct loop *loop_new(const struct loop_handlers *handlers, int64_t tick_ms);
+void loop_free(struct loop *loop);
+
+struct event_base *loop_base(struct loop *loop);
+
+/* Runs until loop_quit() or a second SIGTERM. Returns 0 in the first case, 1 in the second. */
+int loop_run(struct loop *loop);
+
+/* Ends loop_run() after the callbacks that are due now. */
+void loop_quit(struct loop *loop);
+
+/* Milliseconds as libevent wants them. */
+struct timeval loop_tv(int64_t ms);
+
+#endif

@@ -1,0 +1,132 @@
+#include "common/loop.h"
+
+#include <event2/event.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "common/alloc.h"
+#include "common/clock.h"
+#include "common/log.h"
+
+enum loop_end {
+    LOOP_GOING = 0,
+    LOOP_QUIT,   /* loop_quit() */
+    LOOP_FORCED, /* a second signal */
+};
+
+struct loop {
+    struct event_base *base;
+    struct event *tick, *sigterm, *sigint, *sighup;
+    struct loop_handlers handlers;
+    bool stop_asked;
+    enum loop_end end;
+};
+
+struct timeval loop_tv(int64_t ms)
+{
+    return (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    const struct loop *loop = arg;
+
+    (void)fd;
+    (void)what;
+    if (loop->handlers.on_tick)
+        loop->handlers.on_tick(loop->handlers.arg);
+}
+
+static void on_stop_signal(evutil_socket_t fd, short what, void *arg)
+{
+    struct loop *loop = arg;
+
+    (void)fd;
+    (void)what;
+    if (loop->stop_asked) {
+        loop->end = LOOP_FORCED;
+        (void)event_base_loopbreak(loop->base);
+        return;
+    }
+    loop->stop_asked = true;
+    if (loop->handlers.on_stop)
+        loop->handlers.on_stop(loop->handlers.arg);
+}
+
+static void on_reload_signal(evutil_socket_t fd, short what, void *arg)
+{
+    const struct loop *loop = arg;
+
+    (void)fd;
+    (void)what;
+    if (loop->handlers.on_reload)
+        loop->handlers.on_reload(loop->handlers.arg);
+}
+
+static void add_or_die(struct event *event, const struct timeval *timeout)
+{
+    if (event && event_add(event, timeout) == 0)
+        return;
+    log_err("event=loop_failed why=\"cannot set up the event loop (too few file descriptors?)\"");
+    exit(EXIT_FAILURE);
+}
+
+struct loop *loop_new(const struct loop_handlers *handlers, int64_t tick_ms)
+{
+    struct loop *loop = xcalloc(1, sizeof *loop);
+    const struct timeval tick = loop_tv(tick_ms);
+
+    loop->handlers = *handlers;
+    loop->base = event_base_new();
+    if (!loop->base)
+        add_or_die(NULL, NULL);
+    (void)signal(SIGPIPE, SIG_IGN); /* hiredis writes without MSG_NOSIGNAL */
+
+    loop->tick = event_new(loop->base, -1, EV_PERSIST, on_tick, loop);
+    loop->sigterm = evsignal_new(loop->base, SIGTERM, on_stop_signal, loop);
+    loop->sigint = evsignal_new(loop->base, SIGINT, on_stop_signal, loop);
+    loop->sighup = evsignal_new(loop->base, SIGHUP, on_reload_signal, loop);
+    add_or_die(loop->tick, &tick);
+    add_or_die(loop->sigterm, NULL);
+    add_or_die(loop->sigint, NULL);
+    add_or_die(loop->sighup, NULL);
+    return loop;
+}
+
+void loop_free(struct loop *loop)
+{
+    if (!loop)
+        return;
+    event_free(loop->tick);
+    event_free(loop->sigterm);
+    event_free(loop->sigint);
+    event_free(loop->sighup);
+    event_base_free(loop->base);
+    free(loop);
+}
+
+struct event_base *loop_base(struct loop *loop)
+{
+    return loop->base;
+}
+
+int loop_run(struct loop *loop)
+{
+    while (loop->end == LOOP_GOING) {
+        /* Forgotten before the wait, so the first callback after it reads the clock anew. */
+        clock_next_iteration();
+        if (event_base_loop(loop->base, EVLOOP_ONCE) != 0) {
+            log_err("event=loop_failed why=\"the kernel refused to wait for events\"");
+            return 1;
+        }
+    }
+    int status = loop->end == LOOP_FORCED ? 1 : 0;
+    loop->end = LOOP_GOING;
+    return status;
+}
+
+void loop_quit(struct loop *loop)
+{
+    if (loop->end == LOOP_GOING)
+        loop->end = LOOP_QUIT;
+}

@@ -1,0 +1,27 @@
+#include "redis_inflight.h"
+
+#include <assert.h>
+
+void inflight_init(struct inflight *inflight)
+{
+    *inflight = (struct inflight){.newest = &inflight->oldest};
+}
+
+void inflight_put(struct inflight *inflight, struct command *command)
+{
+    command->next = NULL;
+    *inflight->newest = command;
+    inflight->newest = &command->next;
+    inflight->n++;
+    inflight->bytes += command->bytes;
+}
+
+void inflight_take(struct inflight *inflight, const struct command *command)
+{
+    assert(inflight->oldest == command);
+    inflight->oldest = command->next;
+    if (!inflight->oldest)
+        inflight->newest = &inflight->oldest;
+    inflight->n--;
+    inflight->bytes -= command->bytes;
+}

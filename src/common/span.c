@@ -1,0 +1,132 @@
+#include "common/span.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define FNV_PRIME UINT64_C(1099511628211)
+
+struct span span_str(const char *text)
+{
+    return (struct span){text, text ? strlen(text) : 0};
+}
+
+bool span_eq(struct span a, struct span b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+bool span_is(struct span s, const char *text)
+{
+    return span_eq(s, span_str(text));
+}
+
+bool span_starts(struct span s, const char *prefix)
+{
+    size_t len = strlen(prefix);
+
+    return s.len >= len && (len == 0 || memcmp(s.ptr, prefix, len) == 0);
+}
+
+struct span span_trim(struct span s)
+{
+    while (s.len > 0 && strchr(" \t\r\n", s.ptr[0]) && s.ptr[0]) {
+        s.ptr++;
+        s.len--;
+    }
+    while (s.len > 0 && strchr(" \t\r\n", s.ptr[s.len - 1]) && s.ptr[s.len - 1])
+        s.len--;
+    return s;
+}
+
+bool span_to_i64(struct span s, int64_t *ret)
+{
+    uint64_t value = 0;
+
+    if (s.len == 0 || s.len > 19)
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.ptr[i] < '0' || s.ptr[i] > '9')
+            return false;
+        value = value * 10 + (uint64_t)(s.ptr[i] - '0'); /* 19 digits fit 64 bits */
+    }
+    if (value > INT64_MAX)
+        return false;
+    *ret = (int64_t)value;
+    return true;
+}
+
+bool span_copy(struct span s, char *buf, size_t cap)
+{
+    assert(cap > 0);
+    size_t len = s.len < cap ? s.len : cap - 1;
+
+    if (len > 0)
+        memcpy(buf, s.ptr, len);
+    buf[len] = '\0';
+    return len == s.len;
+}
+
+/* Unicode 15, table 3-7: what the lead byte allows in the second byte. */
+static size_t lead_byte(unsigned char lead, unsigned char *ret_min, unsigned char *ret_max)
+{
+    *ret_min = 0x80;
+    *ret_max = 0xbf;
+    if (lead < 0x80)
+        return 1;
+    if (lead >= 0xc2 && lead <= 0xdf)
+        return 2;
+    if (lead >= 0xe0 && lead <= 0xef) {
+        *ret_min = lead == 0xe0 ? 0xa0 : 0x80; /* not overlong */
+        *ret_max = lead == 0xed ? 0x9f : 0xbf; /* not a surrogate */
+        return 3;
+    }
+    if (lead >= 0xf0 && lead <= 0xf4) {
+        *ret_min = lead == 0xf0 ? 0x90 : 0x80; /* not overlong */
+        *ret_max = lead == 0xf4 ? 0x8f : 0xbf; /* at most U+10FFFF */
+        return 4;
+    }
+    return 0;
+}
+
+size_t span_utf8_len(struct span s)
+{
+    unsigned char min, max;
+
+    if (s.len == 0)
+        return 0;
+    size_t len = lead_byte((unsigned char)s.ptr[0], &min, &max);
+    if (len == 0 || len > s.len)
+        return 0;
+    for (size_t i = 1; i < len; i++) {
+        unsigned char byte = (unsigned char)s.ptr[i];
+        if (byte < min || byte > max)
+            return 0;
+        min = 0x80;
+        max = 0xbf;
+    }
+    return len;
+}
+
+bool span_is_utf8(struct span s)
+{
+    while (s.len > 0) {
+        size_t len = span_utf8_len(s);
+        if (len == 0)
+            return false;
+        s.ptr += len;
+        s.len -= len;
+    }
+    return true;
+}
+
+uint64_t span_hash_add(uint64_t hash, struct span s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        hash = (hash ^ (unsigned char)s.ptr[i]) * FNV_PRIME;
+    return hash;
+}
+
+uint64_t span_hash(struct span s)
+{
+    return span_hash_add(SPAN_HASH_START, s);
+}

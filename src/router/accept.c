@@ -1,0 +1,293 @@
+/* Takes entries in: decode, then window, parked, or a terminal entry. */
+
+#include <stdio.h>
+
+#include "common/clock.h"
+#include "common/conversation.h"
+#include "common/err.h"
+#include "common/json.h"
+#include "common/reply.h"
+#include "common/request.h"
+
+#include "router_state.h"
+
+#define FETCH_MAX 32 /* parked entries being read again at a time */
+
+bool accept_knows(const struct router *router, struct span entry_id)
+{
+    struct stream_id id;
+
+    return stream_id_parse(entry_id, &id) && (window_find(&router->window, id) != WINDOW_NONE ||
+                                              window_is_parked(&router->window, id));
+}
+
+/* --- ending what cannot be taken -----------------------------------------------------------------
+ */
+
+static void end_request(struct router *router, const struct request *request, const char *code,
+                        const char *error)
+{
+    char callback[CALLBACK_MAX + 1];
+    struct ending ending;
+
+    ending_init(&ending, code, error);
+    ending.entry_id = request->id;
+    ending.request_id = request->request_id;
+    ending.callback = request_callback(request, &router->keys, callback);
+    ending.attempt = request->attempt;
+    ending.came_back = request->came_back;
+    ending_write(router, &ending);
+}
+
+static void end_unanswerable(struct router *router, const struct request *request,
+                             const char *error)
+{
+    struct ending ending;
+
+    ending_init(&ending, CODE_INVALID_REQUEST, error);
+    ending.entry_id = request->id;
+    ending.request_id = request->request_id.ptr ? request->request_id : span_str("");
+    ending.dead = true;
+    log_warn("event=unanswerable id=%.*s request_id=\"%.*s\" why=\"%s\"", SPAN_ARG(request->id),
+             SPAN_ARG(ending.request_id), error);
+    ending_write(router, &ending);
+}
+
+static void end_exhausted(struct router *router, const struct request *request)
+{
+    char error[REQUEST_ERROR_MAX + 64];
+
+    struct request last = *request;
+
+    last.attempt = request->attempt - 1; /* the one that would be next never begins */
+    (void)snprintf(error, sizeof error, "%lld attempts failed; the last: %.*s",
+                   (long long)last.attempt, SPAN_ARG(request->last_error));
+    end_request(router, &last, CODE_ATTEMPTS_EXHAUSTED, error);
+}
+
+/* --- taking in -----------------------------------------------------------------------------------
+ */
+
+static uint64_t session_hash(const struct request *request)
+{
+    char key[CONVERSATION_KEY_SIZE];
+    struct span messages = request->kind == REQUEST_CHAT ? request->payload : span_str(NULL);
+    struct span prompt = request->kind == REQUEST_GENERATE ? request->payload : span_str(NULL);
+
+    if (request->session.len > 0)
+        return span_hash(request->session);
+    if (request->kind == REQUEST_EMBED)
+        return 0;
+    if (!conversation_key(span_str(request->model_name), messages, prompt,
+                          json_get(request->params, "system"), key))
+        return 0;
+    return span_hash(span_str(key));
+}
+
+/* When the entry came to Redis. Its id says so, unless the client chose the id itself: an id from
+ * the future counts from now. */
+static int64_t submitted_ms(const struct router *router, const struct request *request)
+{
+    int64_t now_ms = router_redis_ms(router), id_ms = entry_id_ms(request->id);
+
+    if (request->came_back && request->submitted_ms > 0)
+        return request->submitted_ms < now_ms ? request->submitted_ms : now_ms;
+    return id_ms < now_ms ? id_ms : now_ms;
+}
+
+static int64_t deadline_ms(const struct router *router, const struct request *request,
+                           int64_t submitted)
+{
+    int64_t timeout =
+        request->timeout_ms > 0 ? request->timeout_ms : router->config.default_timeout_ms;
+
+    if (request->came_back && request->deadline_ms > 0 &&
+        request->deadline_ms < submitted + REQUEST_TIMEOUT_MAX_MS)
+        return request->deadline_ms;
+    return submitted + timeout;
+}
+
+/* Would one more be too many? What came back from a node was accepted long ago. */
+static bool is_queue_full(const struct router *router, const struct request *request)
+{
+    return !request->came_back &&
+           (int64_t)window_count(&router->window) + window_parked_count(&router->window) >=
+               router->config.max_queue;
+}
+
+static void add_to_window(struct router *router, const struct request *request, int64_t submitted)
+{
+    struct window_entry entry = {
+        .request_id = request->request_id,
+        .model = span_str(request->model_name),
+        .callback = request->callback,
+        .client = request->client,
+        .tried = request->tried,
+        .last_error = request->last_error,
+        .session_hash = session_hash(request),
+        .priority = request->priority,
+        .submitted_ms = submitted,
+        .deadline_ms = deadline_ms(router, request, submitted),
+        .attempt = request->attempt,
+        .bytes = request->bytes,
+        .stream = request->stream,
+        .progress = request->progress,
+        .came_back = request->came_back,
+    };
+    struct window_added added;
+
+    if (!stream_id_parse(request->id, &entry.id))
+        return;
+    added = window_add(&router->window, &entry, clock_now_ms(), router_redis_ms(router),
+                       router->config.priority_age_ms);
+    if (added.outcome == WINDOW_FULL)
+        router->reconcile_wanted = true; /* it stays pending, and is found again */
+    if (added.outcome == WINDOW_ADDED)
+        status_queued(router, added.index);
+}
+
+static void announce(struct router *router, const struct request *request)
+{
+    char id[REQUEST_ID_MAX + 1];
+    const char *argv[] = {"XADD",       router->keys.events,
+                          "MAXLEN",     "~",
+                          "10000",      "*",
+                          "event",      "queued",
+                          "request_id", id,
+                          "model",      request->model_name,
+                          "router",     router->id};
+
+    if (request->came_back)
+        return;
+    (void)span_copy(request->request_id, id, sizeof id);
+    (void)router_send(router->commands, NULL, NULL, 14, argv);
+}
+
+static void accept_request(struct router *router, const struct request *request)
+{
+    int64_t submitted = submitted_ms(router, request);
+
+    if (deadline_ms(router, request, submitted) <= router_redis_ms(router)) {
+        end_request(router, request, CODE_DEADLINE_EXCEEDED, SWEEP_DEADLINE_TEXT);
+    } else if (listen_was_cancelled(router, request->request_id, submitted)) {
+        end_request(router, request, CODE_CANCELLED, "cancelled before it was read");
+    } else if (request->attempt > router->config.max_attempts) {
+        end_exhausted(router, request);
+    } else if (is_queue_full(router, request)) {
+        char error[96];
+
+        (void)snprintf(error, sizeof error, "%lld requests wait already (max_queue)",
+                       (long long)router->config.max_queue);
+        end_request(router, request, CODE_QUEUE_FULL, error);
+    } else {
+        announce(router, request);
+        add_to_window(router, request, submitted);
+    }
+}
+
+void accept_entry(struct router *router, const struct redisReply *entry)
+{
+    struct request request;
+    struct err err;
+
+    if (accept_knows(router, reply_span(reply_at(entry, 0))))
+        return;
+    switch (request_decode(entry, &router->keys, REQUEST_FROM_CLIENT,
+                           (size_t)router->config.request_max_bytes, &request, &err)) {
+    case REQUEST_OK:
+        accept_request(router, &request);
+        break;
+    case REQUEST_INVALID:
+        end_request(router, &request, CODE_INVALID_REQUEST, err.msg);
+        break;
+    case REQUEST_UNANSWERABLE:
+        end_unanswerable(router, &request, err.msg);
+        break;
+    }
+}
+
+/* --- parked entries ------------------------------------------------------------------------------
+ */
+
+static void on_fetched(const struct redisReply *reply, void *arg)
+{
+    struct router *router = arg;
+
+    if (router->fetching > 0)
+        router->fetching--;
+    if (!reply || router_refused(router, reply, "fetch")) {
+        router->reconcile_wanted = true;
+        return;
+    }
+    if (reply_count(reply) > 0)
+        accept_entry(router, reply_at(reply, 0));
+    dispatch_wake(router);
+}
+
+void accept_fetch(struct router *router, struct stream_id id)
+{
+    char text[STREAM_ID_MAX + 1];
+    const char *argv[] = {"XRANGE", router->keys.requests, text, text};
+
+    (void)stream_id_text(id, text);
+    if (router_send(router->commands, on_fetched, router, 4, argv))
+        router->fetching++;
+    else
+        router->reconcile_wanted = true;
+}
+
+void accept_parked(struct router *router)
+{
+    struct stream_id id;
+
+    while (router->fetching < FETCH_MAX && window_room(&router->window) > router->fetching &&
+           redis_conn_is_ready(router->commands) && window_parked_next(&router->window, &id))
+        accept_fetch(router, id);
+}
+
+/* --- a queue that is too long --------------------------------------------------------------------
+ */
+
+/* The newest entries are those that came when max_queue waited already. What another router holds
+ * is that router's to end; the script asks. */
+static void on_newest(const struct redisReply *reply, void *arg)
+{
+    struct router *router = arg;
+    char callback[CALLBACK_MAX + 1], error[96];
+
+    router->shedding = false;
+    if (!reply || router_refused(router, reply, "newest"))
+        return;
+    (void)snprintf(error, sizeof error, "%lld requests wait already (max_queue)",
+                   (long long)router->config.max_queue);
+    for (size_t i = 0; i < reply_count(reply); i++) {
+        struct request request;
+        struct ending ending;
+        struct err err;
+
+        if (request_decode(reply_at(reply, i), &router->keys, REQUEST_FROM_CLIENT,
+                           (size_t)router->config.request_max_bytes, &request,
+                           &err) == REQUEST_UNANSWERABLE ||
+            request.came_back)
+            continue;
+        ending_init(&ending, CODE_QUEUE_FULL, error);
+        ending.entry_id = request.id;
+        ending.request_id = request.request_id;
+        ending.callback = request_callback(&request, &router->keys, callback);
+        ending.shed = true;
+        ending_write(router, &ending);
+    }
+}
+
+void accept_shed(struct router *router)
+{
+    char count[24];
+    int64_t excess = router->queue_length - router->config.max_queue;
+    const char *argv[] = {"XREVRANGE", router->keys.requests, "+", "-", "COUNT", count};
+
+    if (excess <= 0 || router->shedding)
+        return;
+    (void)snprintf(count, sizeof count, "%u",
+                   excess < router->intake_count ? (unsigned)excess : router->intake_count);
+    router->shedding = router_send(router->commands, on_newest, router, 6, argv);
+}

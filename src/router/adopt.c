@@ -1,0 +1,71 @@
+/* Takes over what a dead router had read but not moved (protocol 4.5). */
+
+#include "common/clock.h"
+#include "common/reply.h"
+#include "common/scripts.h"
+
+#include "router_state.h"
+
+#define ADOPT_BATCH           128 /* entries per call: one page of our own pending list */
+#define ADOPT_INTERVAL_MAX_MS 5000
+
+static void on_adopt(const struct redisReply *reply, void *arg)
+{
+    struct router *router = arg;
+    struct span result = reply_span(reply_at(reply, 0));
+    int64_t n = 0;
+
+    if (!reply || router_refused(router, reply, "adopt"))
+        return;
+    if (span_is(result, "adopted") && reply_i64(reply_at(reply, 1), &n)) {
+        log_info("event=router_adopted entries=%lld", (long long)n);
+        router->reconcile_wanted = true;
+        router->adopt_ms = clock_now_ms(); /* there may be more */
+    } else if (span_is(result, "deleted")) {
+        log_info("event=router_consumer_deleted");
+    }
+}
+
+static void adopt_from(struct router *router, struct span other)
+{
+    struct script_args args;
+
+    script_args_init(&args);
+    script_key(&args, router->keys.requests);
+    script_key(&args, router->keys.routers);
+    script_arg(&args, GROUP_ROUTERS);
+    script_arg(&args, router->id);
+    script_arg_span(&args, other);
+    script_arg_i64(&args, router->config.node_lost_ms);
+    script_arg_i64(&args, ADOPT_BATCH);
+    (void)scripts_call(router->commands, SCRIPT_ADOPT, &args, on_adopt, router);
+}
+
+static void on_consumers(const struct redisReply *reply, void *arg)
+{
+    struct router *router = arg;
+
+    if (!reply || router_refused(router, reply, "consumers"))
+        return;
+    for (size_t i = 0; i < reply_count(reply); i++) {
+        struct span name = reply_span(reply_field(reply_at(reply, i), "name"));
+
+        if (name.len > 0 && !span_is(name, router->id))
+            adopt_from(router, name);
+    }
+}
+
+/* A Redis that has just restarted has forgotten the routers' heartbeats: everybody gets node_lost
+ * to show up before anybody is judged. */
+void adopt_tick(struct router *router)
+{
+    const char *argv[] = {"XINFO", "CONSUMERS", router->keys.requests, GROUP_ROUTERS};
+    int64_t now_ms = clock_now_ms();
+    int64_t third_ms = router->config.node_lost_ms / 3;
+
+    if (now_ms < router->adopt_ms || now_ms < router->redis_ok_ms + router->config.node_lost_ms)
+        return;
+    router->adopt_ms =
+        now_ms + (third_ms < ADOPT_INTERVAL_MAX_MS ? third_ms : ADOPT_INTERVAL_MAX_MS);
+    (void)router_send(router->commands, on_consumers, router, 4, argv);
+}

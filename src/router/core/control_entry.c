@@ -1,0 +1,56 @@
+#include "control_entry.h"
+
+#include "common/keys.h"
+#include "common/reply.h"
+#include "common/request.h"
+
+static struct span field(const struct redisReply *entry, const char *name)
+{
+    return reply_span(reply_field(reply_at(entry, 1), name));
+}
+
+void control_decode(const struct redisReply *entry, struct control_entry *ret)
+{
+    struct span op = field(entry, "op");
+
+    *ret = (struct control_entry){.id = reply_span(reply_at(entry, 0))};
+    ret->id_ms = entry_id_ms(ret->id);
+    ret->request_id = field(entry, FIELD_REQUEST_ID);
+    ret->node = field(entry, "node");
+
+    if (span_is(op, "cancel") && request_id_valid(ret->request_id))
+        ret->op = CONTROL_CANCEL;
+    else if (span_is(op, "drain") && node_id_valid(ret->node))
+        ret->op = CONTROL_DRAIN;
+    else if (span_is(op, "undrain") && node_id_valid(ret->node))
+        ret->op = CONTROL_UNDRAIN;
+}
+
+static const struct {
+    const char *name;
+    enum event_kind kind;
+} event_names[] = {
+    {"routed", EVENT_ROUTED},         {"done", EVENT_ENDED},        {"failed", EVENT_ENDED},
+    {"cancelled", EVENT_ENDED},       {"requeued", EVENT_REQUEUED}, {"node_up", EVENT_NODE},
+    {"node_down", EVENT_NODE},        {"node_hot", EVENT_NODE},     {"node_available", EVENT_NODE},
+    {"node_unavailable", EVENT_NODE}, {"drain", EVENT_DRAINED},     {"undrain", EVENT_DRAINED},
+};
+
+void event_decode(const struct redisReply *entry, struct event_entry *ret)
+{
+    struct span name = field(entry, "event");
+
+    *ret = (struct event_entry){
+        .node = field(entry, "node"),
+        .router = field(entry, "router"),
+        .model = field(entry, "model"),
+        .run_ms = -1,
+    };
+    for (size_t i = 0; i < sizeof event_names / sizeof event_names[0]; i++) {
+        if (span_is(name, event_names[i].name))
+            ret->kind = event_names[i].kind;
+    }
+    ret->is_failure = ret->kind == EVENT_REQUEUED && !ret->router.ptr;
+    if (span_is(name, "done"))
+        (void)span_to_i64(field(entry, "run_ms"), &ret->run_ms);
+}

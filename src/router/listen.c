@@ -1,0 +1,305 @@
+/* Reads P:control and P:events on a connection of its own. Protocol 6.
+ *
+ * Every router reads all of both. A control entry is applied to Redis by the first router that gets
+ * there (cancel.lua and drain.lua keep the mark); what it means for the requests in a router's own
+ * window every router sees to itself. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/clock.h"
+#include "common/reply.h"
+#include "common/request.h"
+#include "common/scripts.h"
+
+#include "control_entry.h"
+#include "router_state.h"
+
+#define CANCELS_KEPT      1024 /* newest cancels remembered, for entries not yet read */
+#define CANCELS_KEPT_TEXT "1024"
+#define RUN_MEAN_SHARE    8 /* a new figure counts one eighth in the moving average */
+
+struct recent_cancel {
+    int64_t redis_ms; /* of the control entry; 0: slot unused */
+    char request_id[REQUEST_ID_MAX + 1];
+};
+
+bool listen_was_cancelled(const struct router *router, struct span request_id, int64_t submitted_ms)
+{
+    for (size_t i = 0; router->cancels && i < CANCELS_KEPT; i++) {
+        if (router->cancels[i].redis_ms >= submitted_ms && router->cancels[i].redis_ms > 0 &&
+            span_is(request_id, router->cancels[i].request_id))
+            return true;
+    }
+    return false;
+}
+
+static void remember_cancel(struct router *router, const struct control_entry *entry)
+{
+    if (!router->cancels)
+        router->cancels = xcalloc(CANCELS_KEPT, sizeof *router->cancels);
+
+    struct recent_cancel *slot = &router->cancels[router->cancels_next++ % CANCELS_KEPT];
+
+    slot->redis_ms = entry->id_ms;
+    (void)span_copy(entry->request_id, slot->request_id, sizeof slot->request_id);
+}
+
+/* --- P:control -----------------------------------------------------------------------------------
+ */
+
+static void on_cancel(const struct redisReply *reply, void *arg)
+{
+    struct router *router = arg;
+
+    if (!reply || router_refused(router, reply, "cancel"))
+        return;
+    log_debug("event=cancel_applied job=%.*s", SPAN_ARG(reply_span(reply_at(reply, 0))));
+    router->lengths_ms = clock_now_ms(); /* it may lie unstarted on a node's stream */
+}
+
+static void send_cancel(struct router *router, const struct control_entry *entry)
+{
+    struct script_args args;
+    char job[KEY_MAX];
+
+    script_args_init(&args);
+    script_key(&args, router->keys.control);
+    script_key(&args, key_job(&router->keys, entry->request_id, job));
+    script_key(&args, router->keys.requests);
+    script_arg(&args, GROUP_ROUTERS);
+    script_arg_span(&args, entry->id);
+    script_arg_i64(&args, entry->id_ms);
+    script_arg_i64(&args, router->config.response_ttl_ms);
+    (void)scripts_call(router->commands, SCRIPT_CANCEL, &args, on_cancel, router);
+}
+
+/* If the request waits here it is answered at once; if it is parked it is fetched to be answered. A
+ * request that is being moved at this moment is caught by its job: cancel.lua marks it. */
+static void cancel_here(struct router *router, const struct control_entry *entry)
+{
+    static const char why[] = "cancelled while it waited for a node";
+    uint32_t index = WINDOW_NONE, next;
+    struct stream_id parked;
+
+    next = window_find_request(&router->window, entry->request_id, WINDOW_NONE);
+    while ((index = next) != WINDOW_NONE) {
+        const struct window_request *request = window_at(&router->window, index);
+
+        next = window_find_request(&router->window, entry->request_id, index);
+        if (request->state == WINDOW_WAITING && request->submitted_ms <= entry->id_ms)
+            ending_write_window(router, index, CODE_CANCELLED, why);
+    }
+    while (window_unpark(&router->window, entry->request_id, &parked))
+        accept_fetch(router, parked); /* accept_entry() knows what is cancelled */
+}
+
+static void on_drain(const struct redisReply *reply, void *arg)
+{
+    struct router *router = arg;
+
+    if (!reply || router_refused(router, reply, "drain"))
+        return;
+    watch_soon(router);
+}
+
+static void send_drain(struct router *router, const struct control_entry *entry)
+{
+    const char *op = entry->op == CONTROL_DRAIN     ? "drain"
+                     : entry->op == CONTROL_UNDRAIN ? "undrain"
+                                                    : "";
+    struct script_args args;
+
+    script_args_init(&args);
+    script_key(&args, router->keys.control);
+    script_key(&args, router->keys.drained);
+    script_key(&args, router->keys.events);
+    script_arg(&args, GROUP_ROUTERS);
+    script_arg_span(&args, entry->id);
+    script_arg(&args, op);
+    script_arg_span(&args, entry->op == CONTROL_OTHER ? span_str("") : entry->node);
+    (void)scripts_call(router->commands, SCRIPT_DRAIN, &args, on_drain, router);
+}
+
+static void apply_control(struct router *router, const struct redisReply *element)
+{
+    struct control_entry entry;
+
+    control_decode(element, &entry);
+    switch (entry.op) {
+    case CONTROL_CANCEL:
+        log_info("event=cancel request_id=%.*s", SPAN_ARG(entry.request_id));
+        remember_cancel(router, &entry);
+        cancel_here(router, &entry);
+        send_cancel(router, &entry);
+        break;
+    case CONTROL_DRAIN:
+    case CONTROL_UNDRAIN:
+        log_info("event=%s node=%.*s", entry.op == CONTROL_DRAIN ? "drain" : "undrain",
+                 SPAN_ARG(entry.node));
+        send_drain(router, &entry);
+        break;
+    case CONTROL_OTHER:
+        log_warn("event=bad_control id=%.*s why=\"write op cancel request_id ID, or op drain or "
+                 "undrain node NODE\"",
+                 SPAN_ARG(entry.id));
+        send_drain(router, &entry);
+        break;
+    }
+    (void)span_copy(entry.id, router->control_id, sizeof router->control_id);
+}
+
+/* --- P:events ------------------------------------------------------------------------------------
+ */
+
+static void node_left(struct router *router, uint32_t node, bool is_failure)
+{
+    if (node == FLEET_NONE)
+        return;
+    fleet_left(&router->fleet, node);
+    if (is_failure)
+        fleet_failed(&router->fleet, node, clock_now_ms());
+    else
+        fleet_succeeded(&router->fleet, node);
+    dispatch_wake(router);
+}
+
+static void apply_event(struct router *router, const struct redisReply *element)
+{
+    struct event_entry event;
+    uint32_t node;
+
+    event_decode(element, &event);
+    node = fleet_find(&router->fleet, event.node);
+    switch (event.kind) {
+    case EVENT_ROUTED:
+        if (node != FLEET_NONE && !span_is(event.router, router->id))
+            fleet_routed(&router->fleet, node);
+        break;
+    case EVENT_ENDED:
+        if (event.run_ms >= 0)
+            router->run_mean_ms += (event.run_ms - router->run_mean_ms) / RUN_MEAN_SHARE;
+        node_left(router, node, false);
+        break;
+    case EVENT_REQUEUED:
+        node_left(router, node, event.is_failure);
+        break;
+    case EVENT_NODE:
+    case EVENT_DRAINED:
+        watch_soon(router);
+        break;
+    case EVENT_OTHER:
+        break;
+    }
+    (void)span_copy(reply_span(reply_at(element, 0)), router->events_id, sizeof router->events_id);
+}
+
+/* --- reading -------------------------------------------------------------------------------------
+ */
+
+static void on_read(const struct redisReply *reply, void *arg);
+
+static void read_on(struct router *router)
+{
+    char block[16];
+    const char *argv[] = {"XREAD",
+                          "COUNT",
+                          "256",
+                          "BLOCK",
+                          block,
+                          "STREAMS",
+                          router->keys.control,
+                          router->keys.events,
+                          router->control_id,
+                          router->events_id};
+
+    (void)snprintf(block, sizeof block, "%d", ROUTER_BLOCK_MS);
+    router->listening = router_send(router->listen, on_read, router, 10, argv);
+}
+
+static void apply_stream(struct router *router, const struct redisReply *stream)
+{
+    const struct redisReply *entries = reply_at(stream, 1);
+    bool is_control = span_is(reply_span(reply_at(stream, 0)), router->keys.control);
+
+    for (size_t i = 0; i < reply_count(entries); i++) {
+        if (is_control)
+            apply_control(router, reply_at(entries, i));
+        else
+            apply_event(router, reply_at(entries, i));
+    }
+}
+
+/* An error is no reason to read again at once: listen_tick() begins anew. */
+static void on_read(const struct redisReply *reply, void *arg)
+{
+    struct router *router = arg;
+
+    router->listening = false;
+    if (!reply || !router->redis_ok || router_refused(router, reply, "listen"))
+        return;
+    for (size_t i = 0; i < reply_count(reply); i++)
+        apply_stream(router, reply_at(reply, i));
+    read_on(router);
+}
+
+/* Cancels that were applied while we were not listening concern our window all the same. */
+static void on_old_control(const struct redisReply *reply, void *arg)
+{
+    struct router *router = arg;
+
+    if (!reply || router_refused(router, reply, "control"))
+        return;
+    for (size_t i = reply_count(reply); i > 0; i--) {
+        struct control_entry entry;
+
+        control_decode(reply_at(reply, i - 1), &entry);
+        if (entry.op != CONTROL_CANCEL ||
+            listen_was_cancelled(router, entry.request_id, entry.id_ms))
+            continue;
+        remember_cancel(router, &entry);
+        cancel_here(router, &entry);
+    }
+    read_on(router);
+}
+
+static void on_last_event(const struct redisReply *reply, void *arg)
+{
+    struct router *router = arg;
+    struct span id = reply_span(reply_at(reply_at(reply, 0), 0));
+
+    if (!reply)
+        return;
+    (void)span_copy(id.len ? id : span_str("0-0"), router->events_id, sizeof router->events_id);
+}
+
+static void on_control_group(const struct redisReply *reply, void *arg)
+{
+    struct router *router = arg;
+
+    if (!reply)
+        return;
+    (void)span_copy(span_str("0-0"), router->control_id, sizeof router->control_id);
+    for (size_t i = 0; i < reply_count(reply); i++) {
+        const struct redisReply *group = reply_at(reply, i);
+
+        if (span_is(reply_span(reply_field(group, "name")), GROUP_ROUTERS))
+            (void)span_copy(reply_span(reply_field(group, "last-delivered-id")), router->control_id,
+                            sizeof router->control_id);
+    }
+}
+
+void listen_start(struct router *router)
+{
+    const char *last_event[] = {"XREVRANGE", router->keys.events, "+", "-", "COUNT", "1"};
+    const char *groups[] = {"XINFO", "GROUPS", router->keys.control};
+    const char *control[] = {"XREVRANGE", router->keys.control, "+", "-",
+                             "COUNT",     CANCELS_KEPT_TEXT};
+
+    if (router->listening || !router->redis_ok || !redis_conn_is_ready(router->listen))
+        return;
+    router->listening = router_send(router->listen, on_last_event, router, 6, last_event) &&
+                        router_send(router->listen, on_control_group, router, 3, groups) &&
+                        router_send(router->listen, on_old_control, router, 6, control);
+}

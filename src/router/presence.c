@@ -1,0 +1,71 @@
+/* The router's own heartbeat, and Redis time. */
+
+#include <stdio.h>
+
+#include "common/clock.h"
+#include "common/reply.h"
+#include "common/scripts.h"
+
+#include "router_state.h"
+
+#define PRESENCE_MAX_MS 5000
+
+/* Three heartbeats fit into the silence after which the others take our entries. */
+static int64_t presence_interval_ms(const struct router *router)
+{
+    int64_t third = router->config.node_lost_ms / 3;
+
+    return third < PRESENCE_MAX_MS ? third : PRESENCE_MAX_MS;
+}
+
+int64_t router_redis_ms(const struct router *router)
+{
+    return clock_now_ms() + router->redis_ahead_ms;
+}
+
+static void on_presence(const struct redisReply *reply, void *arg)
+{
+    struct router *router = arg;
+    int64_t redis_ms;
+
+    if (!reply || router_refused(router, reply, "presence"))
+        return;
+    if (reply_i64(reply_at(reply, 0), &redis_ms))
+        router->redis_ahead_ms = redis_ms - clock_now_ms();
+    if (reply_i64(reply_at(reply, 1), &router->queue_length))
+        accept_shed(router);
+}
+
+static void presence_send(struct router *router)
+{
+    char json[256];
+    struct script_args args;
+
+    (void)snprintf(json, sizeof json,
+                   "{\"router_id\":\"%s\",\"version\":\"%s\",\"window\":%u,\"parked\":%u,"
+                   "\"nodes\":%u",
+                   router->id, ORION_VERSION, (unsigned)window_count(&router->window),
+                   (unsigned)window_parked_count(&router->window),
+                   (unsigned)fleet_count(&router->fleet));
+    script_args_init(&args);
+    script_key(&args, router->keys.routers);
+    script_key(&args, router->keys.requests);
+    script_arg(&args, router->id);
+    script_arg(&args, json);
+    (void)scripts_call(router->commands, SCRIPT_PRESENCE, &args, on_presence, router);
+}
+
+void presence_tick(struct router *router)
+{
+    if (clock_now_ms() < router->presence_ms)
+        return;
+    router->presence_ms = clock_now_ms() + presence_interval_ms(router);
+    presence_send(router);
+}
+
+void presence_leave(struct router *router)
+{
+    const char *argv[] = {"HDEL", router->keys.routers, router->id};
+
+    (void)router_send(router->commands, NULL, NULL, 3, argv);
+}

@@ -1,0 +1,102 @@
+/* What time brings to waiting requests: deadlines, models that nobody has, a line in the log for
+ * those that wait long, ageing, new positions. */
+
+#include <stdio.h>
+
+#include "common/clock.h"
+
+#include "pick.h"
+#include "router_state.h"
+
+#define EXPIRED_BATCH     64
+#define UNPLACED_LOG_MS   10000 /* a request that waits this long is explained in the log */
+#define SWEEP_INTERVAL_MS 500
+
+static void sweep_deadlines(struct router *router)
+{
+    uint32_t expired[EXPIRED_BATCH];
+    struct stream_id parked[EXPIRED_BATCH];
+    int64_t redis_ms = router_redis_ms(router);
+    size_t n;
+
+    n = window_expired(&router->window, redis_ms, expired, EXPIRED_BATCH);
+    for (size_t i = 0; i < n; i++)
+        ending_write_window(router, expired[i], CODE_DEADLINE_EXCEEDED, SWEEP_DEADLINE_TEXT);
+    n = window_parked_expired(&router->window, redis_ms, parked, EXPIRED_BATCH);
+    for (size_t i = 0; i < n; i++)
+        accept_fetch(router, parked[i]); /* accept_entry() knows what is late */
+}
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* A booting fleet is no error: the model must have been missing for model_wait while the request
+ * waited and while Redis was there to tell us. True if the request was ended. */
+static bool end_unknown(struct router *router, uint32_t index, int64_t now_ms)
+{
+    const struct window_request *request = window_at(&router->window, index);
+    int64_t waited_ms = now_ms - request->first_seen_ms;
+    char error[MODEL_NAME_MAX + 96];
+
+    waited_ms = smaller(waited_ms, now_ms - router->redis_ok_ms);
+    waited_ms = smaller(waited_ms, fleet_model_absent_ms(&router->fleet, request->model, now_ms));
+    if (waited_ms < router->config.model_wait_ms)
+        return false;
+    (void)snprintf(error, sizeof error, "no node of the fleet has the model '%s' installed",
+                   names_text(&router->names, request->model).ptr);
+    ending_write_window(router, index, CODE_UNKNOWN_MODEL, error);
+    return true;
+}
+
+static void explain_wait(struct router *router, uint32_t index, int64_t now_ms)
+{
+    struct window_request *request = window_at(&router->window, index);
+    const struct pick_request wish = {
+        .model = request->model,
+        .tried = span_str(window_tried(&router->window, index)),
+        .session_hash = request->session_hash,
+    };
+    struct pick_result result;
+    char why[PICK_WHY_MAX + 1];
+
+    if (request->told_no_node || now_ms - request->first_seen_ms < UNPLACED_LOG_MS)
+        return;
+    request->told_no_node = true;
+    result = pick_node(&router->fleet, &wish, now_ms, router->verdicts);
+    if (result.node != FLEET_NONE)
+        return; /* it waits for its turn, not for a node */
+    pick_summary(&result, why, sizeof why);
+    log_info("event=waits_for_node request_id=%s model=%s waited_ms=%lld why=\"%s\"",
+             request->request_id, names_text(&router->names, request->model).ptr,
+             (long long)(now_ms - request->first_seen_ms), why);
+}
+
+static void sweep_requests(struct router *router, int64_t now_ms)
+{
+    uint32_t cursor = 0, index;
+
+    while ((index = window_each(&router->window, &cursor)) != WINDOW_NONE) {
+        const struct window_request *request = window_at(&router->window, index);
+
+        if (request->state != WINDOW_WAITING || end_unknown(router, index, now_ms))
+            continue;
+        explain_wait(router, index, now_ms);
+        if (request->progress && now_ms >= request->status_due_ms)
+            status_queued(router, index);
+    }
+}
+
+void sweep_tick(struct router *router)
+{
+    int64_t now_ms = clock_now_ms();
+
+    sweep_deadlines(router);
+    if (now_ms >= router->sweep_ms) {
+        router->sweep_ms = now_ms + SWEEP_INTERVAL_MS;
+        (void)window_age(&router->window, router_redis_ms(router), router->config.priority_age_ms);
+        sweep_requests(router, now_ms);
+    }
+    dispatch_wake(router);
+}

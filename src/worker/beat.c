@@ -1,0 +1,183 @@
+#include "beat.h"
+
+#include "common/clock.h"
+#include "common/reply.h"
+#include "common/scripts.h"
+
+#include "command.h"
+#include "health_json.h"
+#include "worker.h"
+
+#define REPEATS         2
+#define REPEAT_PAUSE_MS 400
+#define FIRST_VERDICT   3 /* in the reply: behind 'ok', the time and drained */
+
+struct span beat_encode(struct worker *w)
+{
+    struct span resident[PS_RESIDENT_MAX], installed[PS_INSTALLED_MAX], suspect[PROBE_MAX];
+    const struct poller *poller = &w->poller;
+    const struct availability *availability = &w->node.availability;
+
+    for (size_t i = 0; i < poller->ps.n; i++)
+        resident[i] = span_str(poller->ps.models[i].name);
+    for (size_t i = 0; i < poller->tags.n; i++)
+        installed[i] = span_str(poller->tags.models[i].name);
+    for (size_t i = 0; i < w->probe.n; i++)
+        suspect[i] = span_str(w->probe.suspects[i].model);
+    const struct health health = {
+        .node_id = span_str(w->config.node_id),
+        .reading = &w->node.reading,
+        .models = {resident, poller->ps.n},
+        .installed = {installed, poller->tags.n},
+        .suspect = {suspect, w->probe.n},
+        .available = availability_is_ok(availability),
+        .reason = availability_reason_name(availability->reason),
+        .slots = (int)w->config.slots,
+        .in_flight = (int)jobs_in_flight(w),
+        .epoch = w->session.epoch,
+        .rates = &w->node.rates,
+        .sessions = &w->node.sessions,
+        .agent_version = ORION_VERSION,
+        .ollama_version = poller->version,
+    };
+    buf_clear(&w->beat.json);
+    if (!health_encode(&health, &w->beat.json))
+        log_err("event=health_too_large node=%s", w->config.node_id);
+    return buf_span(&w->beat.json);
+}
+
+/* --- the answer --------------------------------------------------------------------------------
+ */
+
+static void hear_verdicts(struct worker *w, const struct redisReply *reply)
+{
+    struct beat *beat = &w->beat;
+
+    for (size_t i = 0; i < beat->n_asked; i++) {
+        struct span verdict = reply_span(reply_at(reply, FIRST_VERDICT + i));
+        if (span_is(verdict, "cancel"))
+            jobs_cancel(beat->asked[i].job, beat->asked[i].generation);
+        else if (span_is(verdict, "lost"))
+            jobs_lose(beat->asked[i].job, beat->asked[i].generation);
+    }
+}
+
+static void on_beat(const struct redisReply *reply, void *arg)
+{
+    struct worker *w = arg;
+    int64_t drained = 0;
+
+    w->beat.is_on_its_way = false;
+    if (!reply)
+        return;
+    if (command_is(reply, "fenced")) {
+        worker_fenced(w);
+    } else if (command_is(reply, "unregistered")) {
+        session_on_unregistered(w);
+    } else if (command_is(reply, "ok") && reply_i64(reply_at(reply, 2), &drained)) {
+        w->node.is_drained = drained != 0;
+        node_judge(w);
+        session_on_alive(w);
+        hear_verdicts(w, reply);
+    } else {
+        session_refused(w, "beat", reply);
+    }
+}
+
+/* --- sending -----------------------------------------------------------------------------------
+ */
+
+static bool may_beat(const struct worker *w)
+{
+    enum session_state state = w->session.state;
+
+    return (state == SESSION_ASKING || state >= SESSION_RECONCILING) && !w->leave.is_gone;
+}
+
+static void ask_about_jobs(struct worker *w)
+{
+    struct beat *beat = &w->beat;
+
+    beat->n_asked = 0;
+    for (size_t i = 0; i < JOBS_MAX; i++) {
+        struct job *job = &w->jobs.all[i];
+        if (!job_holds_entry(job->state) || job->state == JOB_FINISHING)
+            continue;
+        beat->asked[beat->n_asked].job = job;
+        beat->asked[beat->n_asked++].generation = job->generation;
+        if (beat->n_asked == JOBS_SLOTS_MAX) /* no more can be running */
+            break;
+    }
+}
+
+static void send_beat(struct worker *w, int64_t now_ms)
+{
+    struct beat *beat = &w->beat;
+    struct script_args args;
+    char job_keys[JOBS_SLOTS_MAX][KEY_MAX];
+
+    ask_about_jobs(w);
+    script_args_init(&args);
+    script_key(&args, w->keys.health);
+    script_key(&args, w->epoch_key);
+    script_key(&args, w->keys.drained);
+    script_key(&args, w->stream_key);
+    for (size_t i = 0; i < beat->n_asked; i++)
+        script_key(&args, key_job(&w->keys, span_str(beat->asked[i].job->request_id), job_keys[i]));
+    script_arg(&args, w->config.node_id);
+    script_arg_i64(&args, w->session.epoch);
+    script_arg_span(&args, beat_encode(w));
+    script_arg(&args, GROUP_WORKERS);
+    for (size_t i = 0; i < beat->n_asked; i++)
+        script_arg(&args, beat->asked[i].job->entry_id);
+    beat->is_on_its_way = scripts_call(w->session.commands, SCRIPT_BEAT, &args, on_beat, w);
+    beat->is_due = !beat->is_on_its_way;
+    beat->last_ms = now_ms;
+}
+
+void beat_tick(struct worker *w, int64_t now_ms)
+{
+    struct beat *beat = &w->beat;
+
+    if (now_ms >= beat->next_ms) {
+        beat->next_ms = now_ms + w->config.health_interval_ms;
+        node_read(w, now_ms);
+        beat->is_due = true;
+    }
+    if (beat->repeats > 0 && now_ms >= beat->repeat_ms) {
+        beat->repeats--;
+        beat->repeat_ms = now_ms + REPEAT_PAUSE_MS;
+        beat->is_due = true;
+    }
+    if (beat->is_due && !beat->is_on_its_way && may_beat(w) &&
+        now_ms - beat->last_ms >= BEAT_PAUSE_MS)
+        send_beat(w, now_ms);
+}
+
+void beat_soon(struct worker *w)
+{
+    w->beat.is_due = true;
+}
+
+void beat_now(struct worker *w)
+{
+    w->beat.is_due = true;
+    w->beat.last_ms = 0;
+}
+
+void beat_repeat(struct worker *w)
+{
+    beat_now(w);
+    w->beat.repeats = REPEATS;
+    w->beat.repeat_ms = clock_now_ms() + REPEAT_PAUSE_MS;
+}
+
+void beat_init(struct worker *w)
+{
+    buf_init(&w->beat.json, HEALTH_JSON_MAX_BYTES);
+}
+
+void beat_done(struct worker *w)
+{
+    buf_done(&w->beat.json);
+}

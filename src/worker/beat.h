@@ -1,0 +1,56 @@
+#ifndef WORKER_BEAT_H
+#define WORKER_BEAT_H
+
+/*
+ * The heartbeat: the health of the node goes out, and what has become of our running entries comes
+ * back. Every health_interval, and soon after a change, but not more often than every
+ * BEAT_PAUSE_MS. While Redis is away nothing queues up: the first one afterwards has the newest
+ * state.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/span.h"
+
+#include "jobs.h"
+
+struct worker;
+
+#define BEAT_PAUSE_MS 200
+
+struct beat {
+    struct buf json;
+    int64_t next_ms; /* of the regular one */
+    int64_t last_ms; /* when one was sent last; 0: the pause does not count */
+    int64_t repeat_ms;
+    unsigned repeats; /* how many more follow at short intervals */
+    bool is_due;
+    bool is_on_its_way;
+    struct {
+        struct job *job;
+        uint32_t generation;
+    } asked[JOBS_MAX]; /* about which it asks, in order */
+    size_t n_asked;
+};
+
+void beat_init(struct worker *w);
+void beat_done(struct worker *w);
+
+/* The health object without its closing brace; borrowed until the next call. */
+struct span beat_encode(struct worker *w);
+
+/* Something that the fleet should know has changed. */
+void beat_soon(struct worker *w);
+
+/* As beat_soon(), and without the pause. */
+void beat_now(struct worker *w);
+
+/* Now and twice again within a second: somebody else may be about to change what it tells. */
+void beat_repeat(struct worker *w);
+
+void beat_tick(struct worker *w, int64_t now_ms);
+
+#endif

@@ -1,0 +1,41 @@
+#include "command.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "common/reply.h"
+
+bool command_send(struct redis_conn *conn, redis_conn_callback *callback, void *arg, int argc,
+                  const char *const *argv)
+{
+    const char *args[COMMAND_ARGS_MAX];
+    size_t len[COMMAND_ARGS_MAX];
+
+    assert(argc > 0 && argc <= COMMAND_ARGS_MAX);
+    for (int i = 0; i < argc; i++) {
+        args[i] = argv[i];
+        len[i] = strlen(argv[i]);
+    }
+    return redis_conn_send(conn, callback, arg, argc, args, len);
+}
+
+bool command_is(const struct redisReply *reply, const char *word)
+{
+    return span_is(reply_span(reply_at(reply, 0)), word);
+}
+
+bool command_needs_reset(const struct redisReply *reply)
+{
+    static const char *const codes[] = {"LOADING", "READONLY", "MASTERDOWN", "NOAUTH"};
+
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        if (reply_is_error(reply, codes[i]))
+            return true;
+    }
+    return false;
+}
+
+bool command_lost_group(const struct redisReply *reply)
+{
+    return reply_is_error(reply, "NOGROUP") || reply_is_error(reply, "UNBLOCKED");
+}

@@ -1,0 +1,37 @@
+#ifndef WORKER_CONTROL_H
+#define WORKER_CONTROL_H
+
+/*
+ * Follows P:control, on a connection of its own: a `cancel` of a request that runs here ends it at
+ * once; a `drain` or `undrain` of this node brings the next heartbeat forward. Everything else on
+ * the stream is the routers'. Nothing depends on it: what is missed here comes with a heartbeat.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/log.h"
+
+#include "reconcile.h"
+
+struct redis_conn;
+struct worker;
+
+#define CONTROL_BLOCK_MS 5000
+#define CONTROL_COUNT    100 /* entries per read */
+
+struct control {
+    struct redis_conn *conn;
+    char last_id[ENTRY_ID_MAX]; /* "": not known yet; asked for when the connection is there */
+    bool is_asking;             /* a command is on its way */
+    int64_t retry_ms;           /* not before this moment */
+    unsigned failures;          /* in a row */
+    struct log_repeat refused;
+    char name[96]; /* of the connection */
+};
+
+void control_init(struct worker *w);
+void control_done(struct worker *w);
+void control_tick(struct worker *w, int64_t now_ms);
+
+#endif

@@ -1,0 +1,256 @@
+#include "curl_loop.h"
+
+#include <assert.h>
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "common/alloc.h"
+#include "common/log.h"
+#include "common/loop.h"
+
+#define IDLE_CONNECTIONS_MAX 8L /* kept for reuse; a worker talks to one server */
+
+enum transfer_state {
+    TRANSFER_WAITING = 0, /* added inside curl, which takes it when it has returned */
+    TRANSFER_RUNNING,     /* curl has it */
+    TRANSFER_ENDING,      /* aborted inside curl, which still has it */
+    TRANSFER_ENDED,       /* aborted; on_done() is due */
+};
+
+struct transfer {
+    CURL *easy;
+    curl_loop_done *on_done;
+    void *arg;
+    enum transfer_state state;
+    CURLcode result; /* for on_done(), once aborted */
+    struct transfer *prev, *next;
+};
+
+struct curl_loop {
+    struct event_base *base;
+    CURLM *multi;
+    struct event *timer; /* curl's */
+    struct event *sweep; /* something was aborted */
+    struct transfer *first;
+    bool inside;
+};
+
+static void run_curl(struct curl_loop *loop, curl_socket_t fd, int mask);
+
+/* --- what curl asks of the event loop ----------------------------------------------------------
+ */
+
+static void on_socket_event(evutil_socket_t fd, short what, void *arg)
+{
+    int mask = (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
+
+    run_curl(arg, fd, mask);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    run_curl(arg, CURL_SOCKET_TIMEOUT, 0);
+}
+
+/* CURLMOPT_SOCKETFUNCTION: `assigned` is our event for this socket, or NULL. */
+static int watch_socket(CURL *easy, curl_socket_t fd, int wanted, void *arg, void *assigned)
+{
+    struct curl_loop *loop = arg;
+    struct event *event = assigned;
+    short what = EV_PERSIST;
+
+    (void)easy;
+    if (event)
+        event_free(event);
+    event = NULL;
+    if (wanted & CURL_POLL_IN)
+        what |= EV_READ;
+    if (wanted & CURL_POLL_OUT)
+        what |= EV_WRITE;
+    if (wanted != CURL_POLL_REMOVE) {
+        event = event_new(loop->base, fd, what, on_socket_event, loop);
+        assert(event);
+        (void)event_add(event, NULL);
+    }
+    (void)curl_multi_assign(loop->multi, fd, event);
+    return 0;
+}
+
+/* CURLMOPT_TIMERFUNCTION: -1 means no timer. */
+static int set_timer(CURLM *multi, long timeout_ms, void *arg)
+{
+    struct curl_loop *loop = arg;
+    const struct timeval tv = loop_tv(timeout_ms > 0 ? timeout_ms : 0);
+
+    (void)multi;
+    if (timeout_ms < 0)
+        (void)event_del(loop->timer);
+    else
+        (void)event_add(loop->timer, &tv);
+    return 0;
+}
+
+/* --- transfers ---------------------------------------------------------------------------------
+ */
+
+static void transfer_join(struct curl_loop *loop, struct transfer *transfer)
+{
+    CURLMcode rc = curl_multi_add_handle(loop->multi, transfer->easy);
+
+    assert(rc == CURLM_OK);
+    transfer->state = TRANSFER_RUNNING;
+}
+
+static bool is_in_curl(const struct transfer *transfer)
+{
+    return transfer->state == TRANSFER_RUNNING || transfer->state == TRANSFER_ENDING;
+}
+
+/* Takes the transfer out of curl and out of the list, frees it, and tells its owner. */
+static void transfer_finish(struct curl_loop *loop, struct transfer *transfer, CURLcode result)
+{
+    curl_loop_done *on_done = transfer->on_done;
+    void *arg = transfer->arg;
+
+    if (is_in_curl(transfer))
+        (void)curl_multi_remove_handle(loop->multi, transfer->easy);
+    if (transfer->prev)
+        transfer->prev->next = transfer->next;
+    else
+        loop->first = transfer->next;
+    if (transfer->next)
+        transfer->next->prev = transfer->prev;
+    free(transfer);
+    on_done(result, arg);
+}
+
+static struct transfer *transfer_of(CURL *easy)
+{
+    struct transfer *transfer = NULL;
+
+    (void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer);
+    return transfer;
+}
+
+static struct transfer *find_aborted(const struct curl_loop *loop)
+{
+    struct transfer *each = loop->first;
+
+    while (each && each->state != TRANSFER_ENDING && each->state != TRANSFER_ENDED)
+        each = each->next;
+    return each;
+}
+
+/* What could not be done while curl was running, or in the function that asked for it. */
+static void sweep(struct curl_loop *loop)
+{
+    struct transfer *aborted;
+
+    while ((aborted = find_aborted(loop)) != NULL)
+        transfer_finish(loop, aborted, aborted->result);
+    for (struct transfer *each = loop->first; each; each = each->next) {
+        if (each->state == TRANSFER_WAITING)
+            transfer_join(loop, each);
+    }
+}
+
+static void on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    sweep(arg);
+}
+
+static void run_curl(struct curl_loop *loop, curl_socket_t fd, int mask)
+{
+    const CURLMsg *msg;
+    int left;
+
+    loop->inside = true;
+    (void)curl_multi_socket_action(loop->multi, fd, mask, &left);
+    loop->inside = false;
+
+    sweep(loop);
+    while ((msg = curl_multi_info_read(loop->multi, &left)) != NULL) {
+        if (msg->msg == CURLMSG_DONE)
+            transfer_finish(loop, transfer_of(msg->easy_handle), msg->data.result);
+    }
+}
+
+/* --- for the owner -----------------------------------------------------------------------------
+ */
+
+struct curl_loop *curl_loop_new(struct event_base *base)
+{
+    struct curl_loop *loop = xcalloc(1, sizeof *loop);
+    CURLcode rc = curl_global_init(CURL_GLOBAL_DEFAULT);
+
+    loop->base = base;
+    loop->multi = curl_multi_init();
+    loop->timer = evtimer_new(base, on_timer, loop);
+    loop->sweep = evtimer_new(base, on_sweep, loop);
+    if (rc != CURLE_OK || !loop->multi || !loop->timer || !loop->sweep) {
+        log_err("event=curl_failed why=\"libcurl cannot be set up\"");
+        exit(EXIT_FAILURE);
+    }
+    (void)curl_multi_setopt(loop->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
+    (void)curl_multi_setopt(loop->multi, CURLMOPT_SOCKETDATA, loop);
+    (void)curl_multi_setopt(loop->multi, CURLMOPT_TIMERFUNCTION, set_timer);
+    (void)curl_multi_setopt(loop->multi, CURLMOPT_TIMERDATA, loop);
+    (void)curl_multi_setopt(loop->multi, CURLMOPT_MAXCONNECTS, IDLE_CONNECTIONS_MAX);
+    return loop;
+}
+
+void curl_loop_free(struct curl_loop *loop)
+{
+    if (!loop)
+        return;
+    assert(!loop->inside);
+    while (loop->first)
+        transfer_finish(loop, loop->first, CURLE_ABORTED_BY_CALLBACK);
+    (void)curl_multi_cleanup(loop->multi);
+    event_free(loop->timer);
+    event_free(loop->sweep);
+    free(loop);
+    curl_global_cleanup();
+}
+
+void curl_loop_add(struct curl_loop *loop, CURL *easy, curl_loop_done *on_done, void *arg)
+{
+    struct transfer *transfer = xcalloc(1, sizeof *transfer);
+
+    *transfer =
+        (struct transfer){.easy = easy, .on_done = on_done, .arg = arg, .next = loop->first};
+    if (loop->first)
+        loop->first->prev = transfer;
+    loop->first = transfer;
+    (void)curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
+    if (!loop->inside)
+        transfer_join(loop, transfer);
+}
+
+void curl_loop_abort(struct curl_loop *loop, CURL *easy, CURLcode result)
+{
+    struct transfer *transfer = transfer_of(easy);
+
+    if (transfer->state == TRANSFER_ENDING || transfer->state == TRANSFER_ENDED)
+        return;
+    transfer->result = result;
+    if (!is_in_curl(transfer)) {
+        transfer->state = TRANSFER_ENDED;
+    } else if (loop->inside) {
+        transfer->state = TRANSFER_ENDING;
+    } else {
+        (void)curl_multi_remove_handle(loop->multi, easy);
+        transfer->state = TRANSFER_ENDED;
+    }
+    event_active(loop->sweep, 0, 0);
+}
+
+struct event_base *curl_loop_base(const struct curl_loop *loop)
+{
+    return loop->base;
+}

@@ -1,0 +1,39 @@
+#ifndef WORKER_CURL_LOOP_H
+#define WORKER_CURL_LOOP_H
+
+/*
+ * libcurl's multi interface on the libevent loop. Connections are kept and reused by the multi
+ * handle. Everything runs from the event loop; nothing blocks. Most callers want http_call.h.
+ */
+
+#include <curl/curl.h>
+
+struct event_base;
+struct curl_loop;
+
+/* `result` as curl_easy_perform() would return it. The easy handle has been removed from the loop
+ * and may be reused, cleaned up or added again here. */
+typedef void curl_loop_done(CURLcode result, void *arg);
+
+/* Stops the process if libcurl cannot be set up (no memory, no descriptors). */
+struct curl_loop *curl_loop_new(struct event_base *base);
+
+/* Ends what still runs: each on_done() is called with CURLE_ABORTED_BY_CALLBACK. Closes all
+ * connections. Not from inside a callback of this loop. NULL is fine. */
+void curl_loop_free(struct curl_loop *loop);
+
+/* Starts the transfer. `easy` is borrowed until on_done() or curl_loop_remove(); its
+ * CURLOPT_PRIVATE belongs to the loop. on_done() is called once, from the event loop, never inside
+ * this function. May be called from anywhere, a write callback included. */
+void curl_loop_add(struct curl_loop *loop, CURL *easy, curl_loop_done *on_done, void *arg);
+
+/* Ends a transfer: its connection is closed before this returns (inside a callback of curl, which
+ * allows no removal then: right after it, and no write callback may be relied on to stop before).
+ * on_done() comes with `result`, from the event loop. From its own write callback one may also
+ * return 0: on_done() then comes with CURLE_WRITE_ERROR. The first call counts; not after
+ * on_done(). */
+void curl_loop_abort(struct curl_loop *loop, CURL *easy, CURLcode result);
+
+struct event_base *curl_loop_base(const struct curl_loop *loop);
+
+#endif

@@ -1,0 +1,74 @@
+#include "job_entry.h"
+
+#include "common/request.h"
+
+#include "jobs.h"
+#include "worker.h"
+
+/* Escaping can make a text six times as long ("\u0001"). */
+#define ESCAPE_FACTOR 6
+
+static size_t copy_bytes(struct span s, char *buf, size_t cap)
+{
+    size_t len = s.len < cap ? s.len : cap;
+
+    for (size_t i = 0; i < len; i++)
+        buf[i] = s.ptr[i];
+    return len;
+}
+
+void job_take_request(struct job *job, const struct request *request)
+{
+    (void)span_copy(request->id, job->entry_id, sizeof job->entry_id);
+    (void)span_copy(request->request_id, job->request_id, sizeof job->request_id);
+    (void)request_callback(request, &job->worker->keys, job->callback);
+    (void)span_copy(span_str(request->model_name), job->model_name, sizeof job->model_name);
+    if (!span_copy(request->model, job->model, sizeof job->model))
+        (void)span_copy(span_str(request->model_name), job->model, sizeof job->model);
+    (void)span_copy(request->tried, job->tried, sizeof job->tried);
+    job->session_len = copy_bytes(request->session, job->session, sizeof job->session);
+    job->has_metadata = request->metadata.ptr != NULL;
+    job->metadata_len = copy_bytes(request->metadata, job->metadata, sizeof job->metadata);
+    job->wants_stream = request->stream;
+    job->wants_progress = request->progress;
+    job->kind = request->kind;
+    job->attempt = request->attempt > 0 ? request->attempt : 1;
+    job->submitted_ms = request->submitted_ms;
+    job->deadline_redis_ms = request->deadline_ms;
+}
+
+static enum body_kind body_kind_of(enum request_kind kind)
+{
+    switch (kind) {
+    case REQUEST_CHAT:
+        return BODY_CHAT;
+    case REQUEST_GENERATE:
+        return BODY_GENERATE;
+    case REQUEST_EMBED:
+    case REQUEST_KIND_COUNT:
+        break;
+    }
+    return BODY_EMBED;
+}
+
+enum body_kind job_body_kind(const struct job *job)
+{
+    return body_kind_of(job->kind);
+}
+
+int job_build_body(struct job *job, const struct request *request,
+                   const struct worker_config *config, struct err *err)
+{
+    const struct body_request body = {
+        .kind = body_kind_of(request->kind),
+        .model = request->model,
+        .content = request->payload,
+        .params = request->params,
+        .num_ctx = config->num_ctx,
+        .allow_runner_options = config->allow_runner_options,
+    };
+
+    buf_init(&job->body, ESCAPE_FACTOR * (request->model.len + request->payload.len) +
+                             request->params.len + BODY_SLACK_BYTES);
+    return body_build(&body, &job->body, job->dropped, err);
+}

@@ -1,0 +1,375 @@
+#include "jobs.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/reply.h"
+
+#include "http_call.h"
+#include "job_entry.h"
+#include "publish.h"
+#include "run.h"
+#include "worker.h"
+
+/* --- counting and finding ----------------------------------------------------------------------
+ */
+
+unsigned jobs_in_flight(const struct worker *w)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < JOBS_MAX; i++)
+        n += w->jobs.all[i].state != JOB_FREE && !w->jobs.all[i].only_handed;
+    return n;
+}
+
+unsigned jobs_held(const struct worker *w)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < JOBS_MAX; i++)
+        n += job_holds_entry(w->jobs.all[i].state);
+    return n;
+}
+
+unsigned jobs_free_slots(const struct worker *w)
+{
+    unsigned slots = (unsigned)w->config.slots;
+    unsigned taken = jobs_in_flight(w);
+
+    return w->leave.is_stopping || taken >= slots ? 0 : slots - taken;
+}
+
+bool jobs_runs_model(const struct worker *w, const char *model_name)
+{
+    for (size_t i = 0; i < JOBS_MAX; i++) {
+        const struct job *job = &w->jobs.all[i];
+        if (job->call && strcmp(job->model_name, model_name) == 0)
+            return true;
+    }
+    return false;
+}
+
+struct job *jobs_find_entry(struct worker *w, struct span entry_id)
+{
+    for (size_t i = 0; i < JOBS_MAX; i++) {
+        struct job *job = &w->jobs.all[i];
+        if (job_holds_entry(job->state) && span_is(entry_id, job->entry_id))
+            return job;
+    }
+    return NULL;
+}
+
+static struct job *find_place(struct worker *w)
+{
+    for (size_t i = 0; i < JOBS_MAX; i++) {
+        if (w->jobs.all[i].state == JOB_FREE)
+            return &w->jobs.all[i];
+    }
+    return NULL;
+}
+
+/* --- a job comes -------------------------------------------------------------------------------
+ */
+
+/* Decodes the entry into a FETCHED job. NULL: there is nothing to do (it was buried). */
+static struct job *job_new(struct worker *w, struct job *place, const struct redisReply *entry,
+                           struct request *ret_request)
+{
+    struct err err;
+    enum request_outcome outcome = request_decode(entry, &w->keys, REQUEST_FROM_ROUTER,
+                                                  JOBS_ENTRY_MAX_BYTES, ret_request, &err);
+
+    if (outcome == REQUEST_UNANSWERABLE) {
+        publish_bury(w, ret_request->id, err.msg);
+        return NULL;
+    }
+    *place = (struct job){.worker = w, .generation = place->generation + 1, .verdict = "-"};
+    job_take_request(place, ret_request);
+    place->was_delivered = true;
+    job_step(&place->state, JOB_EVENT_FETCH);
+    if (outcome == REQUEST_INVALID) {
+        place->only_handed = true;
+        job_refuse(place, CODE_INVALID_REQUEST, false, err.msg);
+    }
+    return place;
+}
+
+static void give_back(struct job *job, const struct jobs_give_back *how)
+{
+    job->was_delivered = how->was_delivered;
+    job->verdict = "given-back";
+    job->ending.kind = ENDING_GIVE_BACK;
+    job->ending.is_counted = how->is_counted;
+    (void)snprintf(job->ending.sentence, sizeof job->ending.sentence, "%s", how->why);
+    job_step(&job->state, JOB_EVENT_END);
+}
+
+bool jobs_give_back(struct worker *w, const struct redisReply *entry,
+                    const struct jobs_give_back *how)
+{
+    struct job *place = find_place(w);
+    struct request request;
+
+    if (jobs_find_entry(w, reply_span(reply_at(entry, 0))))
+        return true;
+    if (!place)
+        return false;
+    struct job *job = job_new(w, place, entry, &request);
+    if (!job)
+        return true;
+    job->only_handed = true;
+    give_back(job, how); /* also an invalid one: the router will tell the client */
+    job_drive(job, clock_now_ms());
+    return true;
+}
+
+bool jobs_fetch(struct worker *w, const struct redisReply *entry)
+{
+    static const struct jobs_give_back not_now = {.was_delivered = true,
+                                                  .why = "the node cannot take it now"};
+    struct job *place = find_place(w);
+    struct request request;
+    struct err err;
+
+    if (jobs_find_entry(w, reply_span(reply_at(entry, 0))))
+        return true;
+    if (jobs_free_slots(w) == 0 || !availability_is_ok(&w->node.availability))
+        return jobs_give_back(w, entry, &not_now);
+    if (!place)
+        return false;
+    struct job *job = job_new(w, place, entry, &request);
+    if (!job)
+        return true;
+    if (job->state == JOB_FETCHED && job_build_body(job, &request, &w->config, &err) < 0)
+        job_refuse(job, CODE_INVALID_REQUEST, false, err.msg);
+    beat_soon(w);
+    job_drive(job, clock_now_ms());
+    return true;
+}
+
+/* --- a job ends --------------------------------------------------------------------------------
+ */
+
+/* One end for all: the call is closed, the time taken, the end decided. */
+static void job_end(struct job *job)
+{
+    if (job->state == JOB_RUNNING) {
+        job->run_ms = clock_now_ms() - job->times.started_ms;
+        if (job->call && job->ending.kind != ENDING_DONE)
+            http_call_cancel(job->call);
+    }
+    job_step(&job->state, JOB_EVENT_END);
+    log_debug("event=job_end request_id=%s verdict=%s why=\"%s\"", job->request_id, job->verdict,
+              job->ending.sentence);
+}
+
+void job_refuse(struct job *job, const char *code, bool is_retryable, const char *sentence)
+{
+    if (!job_holds_entry(job->state) || job->state == JOB_FINISHING)
+        return;
+    job->verdict = "refused";
+    job->ending = (struct ending){
+        .kind = ENDING_ERROR,
+        .code = code,
+        .is_retryable = is_retryable,
+    };
+    (void)snprintf(job->ending.sentence, sizeof job->ending.sentence, "%s", sentence);
+    job_end(job);
+}
+
+/* Failing fast must not attract more work: the slot rests for a while. */
+static void note_failure(struct job *job, const struct verdict *verdict)
+{
+    struct worker *w = job->worker;
+
+    w->jobs.failures++;
+    job->rest_until_ms = job->times.started_ms + job_rest_ms(w->jobs.failures);
+    log_warn("event=attempt_failed request_id=%s model=%s attempt=%lld why=\"%s\"%s%s%s",
+             job->request_id, job->model_name, (long long)job->attempt, verdict->sentence,
+             verdict->note ? " note=\"" : "", verdict->note ? verdict->note : "",
+             verdict->note ? "\"" : "");
+}
+
+static void decide(struct job *job, const struct verdict *verdict)
+{
+    switch (verdict->class) {
+    case VERDICT_DONE:
+        job->worker->jobs.failures = 0;
+        job->ending.kind = ENDING_DONE;
+        break;
+    case VERDICT_RETRY:
+    case VERDICT_AMBIGUOUS:
+        note_failure(job, verdict);
+        job->ending.kind = ENDING_GIVE_BACK;
+        job->ending.is_counted = true;
+        job->ending.is_blamed = true;
+        break;
+    case VERDICT_FINAL:
+        job->ending.kind = ENDING_ERROR;
+        job->ending.code = verdict_code_name(verdict->code);
+        job->ending.is_retryable = verdict->code == VERDICT_CODE_DEADLINE_EXCEEDED;
+        break;
+    case VERDICT_DROP:
+    case VERDICT_CLASS_COUNT:
+        return;
+    }
+    (void)snprintf(job->ending.sentence, sizeof job->ending.sentence, "%s", verdict->sentence);
+}
+
+void job_stop(struct job *job, enum verdict_event event, struct span text)
+{
+    const struct verdict_input input = {
+        .event = event,
+        .http_status = job->http_status,
+        .text = text,
+        .chunks_sent = job->stream.has_sent,
+    };
+    struct worker *w = job->worker;
+    struct verdict verdict;
+
+    if (!job_holds_entry(job->state) || job->state == JOB_FINISHING)
+        return;
+    verdict_decide(&input, &verdict);
+    job->verdict = verdict_class_name(verdict.class);
+    decide(job, &verdict);
+    if (verdict.refresh_tags)
+        poller_want_tags(w);
+    if (verdict.suspect_model)
+        probe_suspect(w, job->model_name, job->kind == REQUEST_EMBED);
+    job_end(job);
+}
+
+void jobs_lose(struct job *job, uint32_t generation)
+{
+    if (job->generation != generation || !job_holds_entry(job->state) ||
+        job->state == JOB_FINISHING) /* finish.lua will hear of it itself */
+        return;
+    log_info("event=job_lost request_id=%s state=%s", job->request_id, job_state_name(job->state));
+    if (job->call)
+        http_call_cancel(job->call);
+    job_step(&job->state, JOB_EVENT_LOST);
+    job_drive(job, clock_now_ms());
+}
+
+void jobs_cancel(struct job *job, uint32_t generation)
+{
+    if (job->generation != generation)
+        return;
+    job_stop(job, VERDICT_EVENT_CANCELLED, span_str(""));
+    job_drive(job, clock_now_ms());
+}
+
+void jobs_cancel_request(struct worker *w, struct span request_id, int64_t redis_ms)
+{
+    for (size_t i = 0; i < JOBS_MAX; i++) {
+        struct job *job = &w->jobs.all[i];
+        if (job_holds_entry(job->state) && span_is(request_id, job->request_id) &&
+            redis_ms >= job->submitted_ms)
+            jobs_cancel(job, job->generation);
+    }
+}
+
+void jobs_give_back_all(struct worker *w, bool also_running)
+{
+    int64_t now_ms = clock_now_ms();
+
+    for (size_t i = 0; i < JOBS_MAX; i++) {
+        struct job *job = &w->jobs.all[i];
+        bool has_begun = job->state == JOB_STARTING || job->state == JOB_RUNNING;
+        if (job->state != JOB_FETCHED && !(has_begun && also_running))
+            continue;
+        if (job->call) {
+            job->run_ms = now_ms - job->times.started_ms;
+            http_call_cancel(job->call);
+        }
+        give_back(job, &(struct jobs_give_back){.was_delivered = true,
+                                                .is_counted = has_begun,
+                                                .why = "the node is stopping"});
+        job_drive(job, now_ms);
+    }
+}
+
+void jobs_abandon(struct worker *w)
+{
+    for (size_t i = 0; i < JOBS_MAX; i++) {
+        struct job *job = &w->jobs.all[i];
+        if (job->call)
+            http_call_cancel(job->call);
+        if (job_holds_entry(job->state))
+            job_step(&job->state, JOB_EVENT_LOST);
+    }
+}
+
+/* --- going on ----------------------------------------------------------------------------------
+ */
+
+static void job_clear(struct job *job)
+{
+    buf_done(&job->body);
+    buf_done(&job->response);
+    buf_done(&job->refusal);
+    buf_done(&job->stream.out);
+    lines_done(&job->lines);
+    answer_done(&job->answer);
+    chunks_done(&job->stream.chunks);
+}
+
+static void rest(struct job *job, int64_t now_ms)
+{
+    if (job->call && now_ms >= job->close_ms)
+        http_call_cancel(job->call);
+    if (job->call || job->outstanding > 0 || now_ms < job->rest_until_ms)
+        return;
+    job_clear(job);
+    job_step(&job->state, JOB_EVENT_RESTED);
+    if (!job->only_handed)
+        beat_soon(job->worker);
+    job->worker->jobs.is_freed = true;
+}
+
+static void start(struct job *job, int64_t now_ms)
+{
+    struct worker *w = job->worker;
+
+    if (now_ms >= job->start_ms && session_can_write(w) && !w->leave.is_stopping)
+        publish_start(job);
+}
+
+void job_drive(struct job *job, int64_t now_ms)
+{
+    if (job->state == JOB_FETCHED)
+        start(job, now_ms);
+    if (job->state == JOB_RUNNING)
+        run_drive(job, now_ms);
+    if (job->state == JOB_FINISHING)
+        publish_end(job, now_ms);
+    if (job->state == JOB_RESTING)
+        rest(job, now_ms);
+    if (job->worker->jobs.is_freed) {
+        job->worker->jobs.is_freed = false;
+        feed_read(job->worker);
+    }
+}
+
+void jobs_tick(struct worker *w, int64_t now_ms)
+{
+    for (size_t i = 0; i < JOBS_MAX; i++) {
+        if (w->jobs.all[i].state != JOB_FREE)
+            job_drive(&w->jobs.all[i], now_ms);
+    }
+}
+
+void jobs_init(struct worker *w)
+{
+    for (size_t i = 0; i < JOBS_MAX; i++)
+        w->jobs.all[i].worker = w;
+}
+
+void jobs_done(struct worker *w)
+{
+    for (size_t i = 0; i < JOBS_MAX; i++)
+        job_clear(&w->jobs.all[i]);
+}

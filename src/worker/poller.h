@@ -1,0 +1,57 @@
+#ifndef WORKER_POLLER_H
+#define WORKER_POLLER_H
+
+/*
+ * Asks Ollama about itself: /api/version (is it alive?), then /api/ps (what is resident?), every
+ * health_interval; /api/tags (what is installed?) at the start, every POLLER_TAGS_MS and when
+ * somebody wants it. One call at a time. A time-out means busy or unknown, not dead; Ollama is down
+ * after POLLER_FAILURES_MAX refusals or strange answers in a row.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+
+#include "availability.h"
+#include "ps.h"
+
+struct http_call;
+struct worker;
+
+#define POLLER_TIMEOUT_MS       3000
+#define POLLER_TAGS_MS          60000
+#define POLLER_TAGS_RETRY_MS    5000
+#define POLLER_FAILURES_MAX     2
+#define POLLER_AGAIN_MS         500 /* at most, after a first failure */
+#define POLLER_ANSWER_MAX_BYTES ((size_t)8 << 20)
+
+enum poller_step { POLLER_IDLE = 0, POLLER_VERSION, POLLER_PS, POLLER_TAGS, POLLER_STEP_COUNT };
+
+struct poller {
+    enum poller_step step; /* which call is on its way */
+    struct http_call *call;
+    struct buf answer;
+    enum ollama_state state;
+    unsigned failures;       /* in a row, of /api/version */
+    bool has_asked_ps_twice; /* in this round: an empty 500 is a known race of Ollama's */
+    bool wants_tags;
+    bool is_soon;
+    int64_t next_ms, next_tags_ms;
+    char version[PS_VERSION_MAX]; /* "" until known */
+    struct ps ps;
+    struct tags tags;
+};
+
+void poller_init(struct worker *w);
+void poller_done(struct worker *w);
+void poller_tick(struct worker *w, int64_t now_ms);
+
+/* A round as soon as possible; with /api/tags in it. */
+void poller_soon(struct worker *w);
+void poller_want_tags(struct worker *w);
+
+/* Was the model (canonical name) resident at the last look? */
+bool poller_is_resident(const struct worker *w, const char *model_name);
+
+#endif

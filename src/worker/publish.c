@@ -1,0 +1,287 @@
+#include "publish.h"
+
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+
+#include "common/clock.h"
+#include "common/reply.h"
+#include "common/scripts.h"
+
+#include "command.h"
+#include "publish_end.h"
+#include "run.h"
+#include "worker.h"
+
+/* --- for all of them ---------------------------------------------------------------------------
+ */
+
+void publish_refused(struct job *job, const char *what, const struct redisReply *reply)
+{
+    struct worker *w = job->worker;
+    const char *why = reply_error(reply);
+
+    if (log_repeat_begin(&w->jobs.refused, clock_now_ms()))
+        log_warn("event=job_refused what=%s request_id=%s why=\"%s\" repeats=%u", what,
+                 job->request_id, why ? why : "an answer that was not expected",
+                 w->jobs.refused.repeats);
+    if (command_needs_reset(reply))
+        redis_conn_reset(w->session.commands);
+}
+
+void publish_keys(struct script_args *args, const struct job *job, char job_key[static KEY_MAX])
+{
+    const struct worker *w = job->worker;
+
+    script_args_init(args);
+    script_key(args, w->stream_key);
+    script_key(args, w->epoch_key);
+    script_key(args, key_job(&w->keys, span_str(job->request_id), job_key));
+    script_key(args, job->callback);
+}
+
+void publish_gate(struct script_args *args, const struct job *job)
+{
+    const struct worker *w = job->worker;
+
+    script_arg(args, GROUP_WORKERS);
+    script_arg(args, w->config.node_id);
+    script_arg_i64(args, w->session.epoch);
+    script_arg(args, job->entry_id);
+}
+
+bool publish_call(struct job *job, enum script script, const struct script_args *args,
+                  redis_conn_callback *callback)
+{
+    if (!scripts_call(job->worker->session.commands, script, args, callback, job))
+        return false;
+    job->outstanding++;
+    return true;
+}
+
+/* --- start -------------------------------------------------------------------------------------
+ */
+
+static void start_again(struct job *job, int64_t pause_ms)
+{
+    job_step(&job->state, JOB_EVENT_UNSENT);
+    job->start_ms = clock_now_ms() + pause_ms;
+}
+
+static void start_told(struct job *job, const struct redisReply *reply)
+{
+    int64_t redis_ms = 0;
+
+    if (!reply) {
+        start_again(job, 0);
+    } else if (command_is(reply, "started") && reply_i64(reply_at(reply, 1), &redis_ms)) {
+        if (log_repeat_end(&job->worker->jobs.refused))
+            log_info("event=job_obeyed after=%u", job->worker->jobs.refused.repeats);
+        run_start(job, redis_ms);
+    } else if (command_is(reply, "lost")) {
+        jobs_lose(job, job->generation);
+    } else if (command_is(reply, "cancelled")) {
+        job_stop(job, VERDICT_EVENT_CANCELLED, span_str(""));
+    } else if (command_is(reply, "expired")) {
+        job_refuse(job, CODE_DEADLINE_EXCEEDED, true,
+                   "the deadline passed before the request could be started");
+    } else if (command_is(reply, "undeliverable")) {
+        job_refuse(job, CODE_INVALID_REQUEST, false, "the callback is not a stream");
+    } else if (command_is(reply, "fenced")) {
+        start_again(job, PUBLISH_RETRY_MS);
+        beat_now(job->worker); /* it tells a newer process from a Redis that forgot us */
+    } else {
+        start_again(job, PUBLISH_RETRY_MS);
+        publish_refused(job, "start", reply);
+    }
+}
+
+static void on_start(const struct redisReply *reply, void *arg)
+{
+    struct job *job = arg;
+
+    job->outstanding--;
+    if (job->state == JOB_STARTING)
+        start_told(job, reply);
+    job_drive(job, clock_now_ms());
+}
+
+void publish_start(struct job *job)
+{
+    struct worker *w = job->worker;
+    struct script_args args;
+    char job_key[KEY_MAX];
+
+    job->was_resident = poller_is_resident(w, job->model_name);
+    publish_keys(&args, job, job_key);
+    script_key(&args, w->keys.events);
+    publish_gate(&args, job);
+    script_arg(&args, job->request_id);
+    script_arg_i64(&args, job->attempt);
+    script_arg_i64(&args, job->submitted_ms);
+    script_arg_i64(&args, job->deadline_redis_ms);
+    script_arg(&args, !job->wants_progress ? "" : job->was_resident ? "running" : "loading");
+    script_arg(&args, job->model);
+    if (publish_call(job, SCRIPT_START, &args, on_start))
+        job_step(&job->state, JOB_EVENT_SEND);
+}
+
+/* --- chunks and status -------------------------------------------------------------------------
+ */
+
+/* What chunk.lua says about the job as a whole. True if the entry was written. */
+static bool chunk_told(struct job *job, const struct redisReply *reply)
+{
+    if (command_is(reply, "ok"))
+        return true;
+    if (job->state != JOB_RUNNING)
+        return false;
+    if (command_is(reply, "cancelled"))
+        job_stop(job, VERDICT_EVENT_CANCELLED, span_str(""));
+    else if (command_is(reply, "lost"))
+        jobs_lose(job, job->generation);
+    else if (command_is(reply, "fenced"))
+        beat_now(job->worker);
+    else if (command_is(reply, "undeliverable"))
+        job->stream.is_off = true;
+    else if (reply)
+        publish_refused(job, "chunk", reply);
+    return false;
+}
+
+static void on_status(const struct redisReply *reply, void *arg)
+{
+    struct job *job = arg;
+
+    job->outstanding--;
+    (void)chunk_told(job, reply);
+    job_drive(job, clock_now_ms());
+}
+
+static void on_chunk(const struct redisReply *reply, void *arg)
+{
+    struct job *job = arg;
+    int64_t now_ms = clock_now_ms();
+
+    job->outstanding--;
+    job->stream.is_on_its_way = false;
+    if (chunk_told(job, reply)) {
+        buf_clear(&job->stream.out);
+        job->stream.seq++;
+    } else {
+        job->stream.send_ms = now_ms + PUBLISH_RETRY_MS;
+    }
+    job_drive(job, now_ms);
+}
+
+/* The arguments up to the entry's fields, and the fields that every entry begins with. */
+static void chunk_args(struct script_args *args, const struct job *job, const char *type,
+                       char job_key[static KEY_MAX])
+{
+    publish_keys(args, job, job_key);
+    publish_gate(args, job);
+    script_arg_i64(args, job->times.deadline_ms - clock_now_ms());
+    script_arg(args, "type");
+    script_arg(args, type);
+    script_arg(args, FIELD_REQUEST_ID);
+    script_arg(args, job->request_id);
+    script_arg(args, FIELD_ATTEMPT);
+    script_arg_i64(args, job->attempt);
+}
+
+void publish_running(struct job *job)
+{
+    struct script_args args;
+    char job_key[KEY_MAX];
+
+    if (!session_can_write(job->worker))
+        return;
+    chunk_args(&args, job, "status", job_key);
+    script_arg(&args, "state");
+    script_arg(&args, "running");
+    script_arg(&args, "node");
+    script_arg(&args, job->worker->config.node_id);
+    (void)publish_call(job, SCRIPT_CHUNK, &args, on_status);
+}
+
+/* Sends one entry; `seq` is its number. */
+static bool send_chunk(struct job *job, struct span response, int64_t seq,
+                       redis_conn_callback *callback)
+{
+    struct script_args args;
+    char job_key[KEY_MAX];
+
+    chunk_args(&args, job, "chunk", job_key);
+    script_arg(&args, "seq");
+    script_arg_i64(&args, seq);
+    script_arg(&args, "response");
+    script_arg_span(&args, response);
+    job->stream.has_sent = true;
+    return publish_call(job, SCRIPT_CHUNK, &args, callback);
+}
+
+void publish_chunks(struct job *job, int64_t now_ms)
+{
+    struct job_stream *stream = &job->stream;
+    const struct redis_conn *commands = job->worker->session.commands;
+
+    if (!job->wants_stream || stream->is_off || stream->is_on_its_way || now_ms < stream->send_ms ||
+        !session_can_write(job->worker) ||
+        redis_conn_pending_bytes(commands) >= REDIS_CONN_HOLD_BYTES)
+        return;
+    if (stream->out.len == 0) {
+        buf_clear(&stream->out);
+        if (chunks_due_ms(&stream->chunks) > now_ms ||
+            !chunks_take(&stream->chunks, now_ms, &stream->out))
+            return;
+    }
+    stream->is_on_its_way = send_chunk(job, buf_span(&stream->out), stream->seq, on_chunk);
+}
+
+/* What is still on its way or was refused goes first, then all that waits, back to back: the
+ * commands of one connection are carried out in order, so no answer is waited for. */
+void publish_rest(struct job *job, int64_t now_ms)
+{
+    struct job_stream *stream = &job->stream;
+    int64_t seq = stream->seq;
+
+    if (!job->wants_stream || stream->is_off)
+        return;
+    stream->is_off = true;
+    if (stream->out.len > 0 && !stream->is_on_its_way)
+        (void)send_chunk(job, buf_span(&stream->out), seq, on_status);
+    seq += stream->out.len > 0;
+    buf_clear(&stream->out);
+    while (chunks_take(&stream->chunks, now_ms, &stream->out)) {
+        (void)send_chunk(job, buf_span(&stream->out), seq++, on_status);
+        buf_clear(&stream->out);
+    }
+}
+
+/* --- bury --------------------------------------------------------------------------------------
+ */
+
+static void on_buried(const struct redisReply *reply, void *arg)
+{
+    (void)arg;
+    if (reply && reply_error(reply))
+        log_warn("event=bury_refused why=\"%s\"", reply_error(reply));
+}
+
+void publish_bury(struct worker *w, struct span entry_id, const char *why)
+{
+    struct script_args args;
+
+    log_warn("event=entry_unanswerable node=%s entry=%.*s why=\"%s\"", w->config.node_id,
+             SPAN_ARG(entry_id), why);
+    script_args_init(&args);
+    script_key(&args, w->stream_key);
+    script_key(&args, w->epoch_key);
+    script_key(&args, w->keys.dead);
+    script_key(&args, w->keys.events);
+    script_arg(&args, GROUP_WORKERS);
+    script_arg(&args, w->config.node_id);
+    script_arg_i64(&args, w->session.epoch);
+    script_arg_span(&args, entry_id);
+    script_arg(&args, why);
+    (void)scripts_call(w->session.commands, SCRIPT_BURY, &args, on_buried, w);
+}

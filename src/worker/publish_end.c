@@ -1,0 +1,199 @@
+#include "publish_end.h"
+
+#include <stdio.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/reply.h"
+
+#include "command.h"
+#include "publish.h"
+#include "worker.h"
+
+static void log_end(const struct job *job, const char *told)
+{
+    log_info("event=job_done request_id=%s node=%s attempt=%lld model=%s verdict=%s code=%s "
+             "redis=%s queued_ms=%lld run_ms=%lld tokens=%lld",
+             job->request_id, job->worker->config.node_id, (long long)job->attempt,
+             job->model_name[0] ? job->model_name : "-", job->verdict,
+             job->ending.kind == ENDING_ERROR ? job->ending.code : "-", told,
+             (long long)job->queued_ms, (long long)job->run_ms,
+             (long long)job->answer.stats.eval_count);
+}
+
+static void settle(struct job *job, const struct redisReply *reply)
+{
+    char told[32];
+
+    (void)span_copy(reply_span(reply_at(reply, 0)), told, sizeof told);
+    log_end(job, told);
+    if (log_repeat_end(&job->worker->jobs.refused))
+        log_info("event=job_obeyed after=%u", job->worker->jobs.refused.repeats);
+    job_step(&job->state, JOB_EVENT_SETTLED);
+}
+
+static bool is_settled(const struct redisReply *reply)
+{
+    return command_is(reply, "finished") || command_is(reply, "requeued") ||
+           command_is(reply, "undeliverable") || command_is(reply, "lost");
+}
+
+static void end_told(struct job *job, const struct redisReply *reply)
+{
+    if (!reply)
+        return; /* sent again as soon as the connection is back */
+    if (is_settled(reply)) {
+        settle(job, reply);
+        return;
+    }
+    job->ending.send_ms = clock_now_ms() + PUBLISH_RETRY_MS;
+    if (command_is(reply, "cancelled")) { /* requeue.lua: it may not be given back */
+        job->ending = (struct ending){.kind = ENDING_ERROR, .code = CODE_CANCELLED};
+        (void)snprintf(job->ending.sentence, sizeof job->ending.sentence,
+                       "the request was cancelled");
+    } else if (command_is(reply, "fenced")) {
+        beat_now(job->worker);
+    } else {
+        publish_refused(job, "end", reply);
+    }
+}
+
+static void on_end(const struct redisReply *reply, void *arg)
+{
+    struct job *job = arg;
+
+    job->outstanding--;
+    job->ending.is_sent = false;
+    if (job->state == JOB_FINISHING)
+        end_told(job, reply);
+    job_drive(job, clock_now_ms());
+}
+
+/* --- requeue -----------------------------------------------------------------------------------
+ */
+
+static bool send_requeue(struct job *job)
+{
+    struct worker *w = job->worker;
+    const struct ending *ending = &job->ending;
+    struct script_args args;
+    char job_key[KEY_MAX];
+    char tried[REQUEST_TRIED_MAX + 1];
+    bool was_delivered = job->was_delivered;
+
+    (void)snprintf(tried, sizeof tried, "%s", job->tried);
+    if (ending->is_blamed)
+        node_list_add(span_str(job->tried), span_str(w->config.node_id), tried, sizeof tried);
+    script_args_init(&args);
+    script_key(&args, w->stream_key);
+    script_key(&args, w->keys.requests);
+    script_key(&args, key_job(&w->keys, span_str(job->request_id), job_key));
+    script_key(&args, w->epoch_key);
+    script_key(&args, w->keys.events);
+    script_key(&args, job->callback);
+    publish_gate(&args, job);
+    script_arg(&args, job->request_id);
+    script_arg_i64(&args, job->attempt + (ending->is_counted ? 1 : 0));
+    script_arg(&args, tried);
+    script_arg(&args, ending->sentence);
+    script_arg(&args, was_delivered ? "started" : "unstarted");
+    script_arg(&args, job->wants_progress && ending->is_counted ? "1" : "0");
+    script_arg(&args, job->model);
+    return publish_call(job, SCRIPT_REQUEUE, &args, on_end);
+}
+
+/* --- finish ------------------------------------------------------------------------------------
+ */
+
+static void field(struct script_args *args, const char *name, const char *value)
+{
+    script_arg(args, name);
+    script_arg(args, value);
+}
+
+static void field_i64(struct script_args *args, const char *name, int64_t value)
+{
+    script_arg(args, name);
+    script_arg_i64(args, value);
+}
+
+static void done_fields(struct script_args *args, const struct job *job)
+{
+    script_arg(args, "response");
+    script_arg_span(args, buf_span(&job->response));
+    field(args, "node", job->worker->config.node_id);
+    field(args, FIELD_MODEL, job->model);
+    field_i64(args, "queued_ms", job->queued_ms);
+    field_i64(args, "run_ms", job->run_ms);
+    if (job->dropped[0])
+        field(args, "dropped", job->dropped);
+}
+
+static void error_fields(struct script_args *args, const struct job *job)
+{
+    field(args, "code", job->ending.code);
+    field(args, "error", job->ending.sentence);
+    field(args, "retryable", job->ending.is_retryable ? "1" : "0");
+    field(args, "node", job->worker->config.node_id);
+}
+
+static const char *event_name(const struct ending *ending)
+{
+    if (ending->kind == ENDING_DONE)
+        return "done";
+    return span_is(span_str(ending->code), CODE_CANCELLED) ? "cancelled" : "failed";
+}
+
+static bool send_finish(struct job *job)
+{
+    struct worker *w = job->worker;
+    bool is_done = job->ending.kind == ENDING_DONE;
+    struct script_args args;
+    char job_key[KEY_MAX];
+
+    publish_keys(&args, job, job_key);
+    script_key(&args, w->keys.events);
+    script_key(&args, w->keys.dead);
+    publish_gate(&args, job);
+    script_arg(&args, job->request_id);
+    script_arg_i64(&args, job->attempt);
+    script_arg(&args, event_name(&job->ending));
+    script_arg(&args, job->model);
+    script_arg(&args, is_done ? "" : job->ending.code);
+    script_arg(&args, is_done ? "" : job->ending.sentence);
+    script_arg_i64(&args, job->run_ms);
+    field(&args, "type", is_done ? "done" : "error");
+    field(&args, FIELD_REQUEST_ID, job->request_id);
+    field_i64(&args, FIELD_ATTEMPT, job->attempt);
+    if (is_done)
+        done_fields(&args, job);
+    else
+        error_fields(&args, job);
+    if (job->has_metadata) {
+        script_arg(&args, FIELD_METADATA);
+        script_arg_span(&args, (struct span){job->metadata, job->metadata_len});
+    }
+    return publish_call(job, SCRIPT_FINISH, &args, on_end);
+}
+
+void publish_end(struct job *job, int64_t now_ms)
+{
+    struct ending *ending = &job->ending;
+
+    if (ending->is_sent || now_ms < ending->send_ms || !session_can_write(job->worker))
+        return;
+    switch (ending->kind) {
+    case ENDING_DONE:
+        publish_rest(job, now_ms);
+        ending->is_sent = send_finish(job);
+        break;
+    case ENDING_ERROR:
+        ending->is_sent = send_finish(job);
+        break;
+    case ENDING_GIVE_BACK:
+        ending->is_sent = send_requeue(job);
+        break;
+    case ENDING_NONE:
+        break;
+    }
+}

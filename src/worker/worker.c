@@ -1,0 +1,175 @@
+#include "worker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/node_id.h"
+#include "common/options.h"
+
+#include "curl_loop.h"
+
+static void on_tick(void *arg)
+{
+    struct worker *w = arg;
+    int64_t now_ms = clock_now_ms();
+
+    poller_tick(w, now_ms);
+    probe_tick(w, now_ms);
+    jobs_tick(w, now_ms);
+    reconcile_tick(w, now_ms);
+    feed_read(w);
+    control_tick(w, now_ms);
+    beat_tick(w, now_ms);
+    leave_tick(w, now_ms);
+}
+
+static void on_stop(void *arg)
+{
+    leave_begin(arg);
+}
+
+static void on_reload(void *arg)
+{
+    struct worker *w = arg;
+
+    if (w->on_reload)
+        w->on_reload(w->reload_arg);
+}
+
+static void apply_log_level(const struct worker *w)
+{
+    enum log_level level = LOG_LEVEL_INFO;
+
+    if (log_level_parse(w->config.log_level, &level))
+        log_set_level(level);
+}
+
+static void name_node(struct worker *w)
+{
+    char host[256] = "";
+    char key[KEY_MAX];
+    struct span node;
+
+    if (!w->config.node_id[0]) {
+        (void)gethostname(host, sizeof host - 1);
+        node_id_from_host(host, w->config.node_id, sizeof w->config.node_id);
+    }
+    node = span_str(w->config.node_id);
+    keys_init(&w->keys, w->config.prefix);
+    (void)span_copy(span_str(key_node_requests(&w->keys, node, key)), w->stream_key,
+                    sizeof w->stream_key);
+    (void)span_copy(span_str(key_epoch(&w->keys, node, key)), w->epoch_key, sizeof w->epoch_key);
+}
+
+static int configure(struct worker *w, struct err *err)
+{
+    int rc = redis_url_parse(w->config.redis, &w->redis_url, err);
+
+    if (rc < 0)
+        return rc;
+    rc = redis_password_read(w->config.redis_password_file, &w->redis_url, err);
+    if (rc < 0)
+        return rc;
+    return node_init(w, err);
+}
+
+int worker_new(const struct worker_config *config, void (*reload)(void *arg), void *arg,
+               struct worker **ret, struct err *err)
+{
+    struct worker *w = xcalloc(1, sizeof *w);
+
+    w->config = *config;
+    w->on_reload = reload;
+    w->reload_arg = arg;
+    apply_log_level(w);
+    name_node(w);
+    int rc = configure(w, err);
+    if (rc < 0) {
+        free(w);
+        return rc;
+    }
+    w->loop = loop_new(&(struct loop_handlers){on_tick, on_stop, on_reload, w}, WORKER_TICK_MS);
+    w->curl = curl_loop_new(loop_base(w->loop));
+    jobs_init(w);
+    beat_init(w);
+    poller_init(w);
+    probe_init(w);
+    session_init(w);
+    feed_init(w);
+    control_init(w);
+    *ret = w;
+    return 0;
+}
+
+int worker_run(struct worker *w)
+{
+    log_info("event=start node=%s version=%s redis=%s prefix=%s ollama=%s slots=%lld",
+             w->config.node_id, ORION_VERSION, w->config.redis, w->config.prefix, w->config.ollama,
+             (long long)w->config.slots);
+    on_tick(w);
+    int status = loop_run(w->loop);
+    return status != 0 ? status : w->exit_status;
+}
+
+void worker_fenced(struct worker *w)
+{
+    if (w->leave.is_gone)
+        return;
+    log_err("event=fenced node=%s epoch=%lld why=\"another process has registered under this node "
+            "id; give each its own node_id\"",
+            w->config.node_id, (long long)w->session.epoch);
+    w->leave.is_gone = true;
+    w->exit_status = 1;
+    feed_stop(w);
+    jobs_abandon(w);
+    loop_quit(w->loop);
+}
+
+static void on_change(const struct setting *row, void *arg)
+{
+    (void)arg;
+    if (row->needs_restart)
+        log_warn("event=setting_needs_restart key=%s", row->key);
+    else
+        log_info("event=setting_changed key=%s", row->key);
+}
+
+void worker_reload(struct worker *w, const struct worker_config *config)
+{
+    struct worker_config wanted = *config;
+
+    if (!wanted.node_id[0])
+        (void)snprintf(wanted.node_id, sizeof wanted.node_id, "%s", w->config.node_id);
+    settings_diff(worker_settings, worker_settings_count, &w->config, &wanted, on_change, NULL);
+    settings_keep(worker_settings, worker_settings_count, &w->config, &wanted);
+    w->config = wanted;
+    apply_log_level(w);
+    node_judge(w);
+    beat_soon(w);
+}
+
+/* In reverse order: what is outstanding is told to its owner while the owner is still there. */
+void worker_free(struct worker *w)
+{
+    if (!w)
+        return;
+    w->leave.is_stopping = true; /* nobody reads or writes any more */
+    w->leave.is_gone = true;
+    jobs_abandon(w);
+    curl_loop_free(w->curl);
+    control_done(w);
+    feed_done(w);
+    session_done(w);
+    probe_done(w);
+    poller_done(w);
+    beat_done(w);
+    jobs_done(w);
+    loop_free(w->loop);
+    free(w);
+}

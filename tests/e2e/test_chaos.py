@@ -1,0 +1,80 @@
+"""Everything dies at random, Redis included; still each request gets exactly one terminal entry."""
+
+import os
+import random
+import time
+
+import pytest
+import redis
+
+from cluster import wait_until
+from process import SLOW
+
+MODEL = "gemma3:1b,load=5ms,gen_tps=100,prompt_tps=1e6,tokens=12"
+SECONDS = 9
+
+
+def strike(cluster, dice, frozen):
+    """One misfortune."""
+    what = dice.choice(["kill worker", "kill router", "freeze", "redis", "sim", "clients", "thaw"])
+    if what.startswith("kill"):
+        victims = [d for d in cluster.daemons if d.name.startswith("pi" if "worker" in what else "ro")]
+        victim = dice.choice(victims)
+        if victim in frozen:
+            frozen.remove(victim)
+        victim.kill()
+        victim.start()
+    elif what == "freeze" and len(frozen) < 2:
+        victim = dice.choice([d for d in cluster.daemons if d not in frozen])
+        victim.freeze()
+        frozen.append(victim)
+    elif what == "thaw" and frozen:
+        frozen.pop(0).thaw()
+    elif what == "redis":
+        cluster.redis.kill()
+        cluster.redis.start()
+    elif what == "sim":
+        sim = dice.choice(cluster.sims)
+        sim.fault(dice.choice(["cut-after=3,count=1", "status=stopped500,count=1",
+                               "hang-after=2,count=1", "clean-end-after=1,count=1"]))
+    elif what == "clients":
+        cluster.db.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    return what
+
+
+@pytest.mark.parametrize("seed", [int(os.environ.get("ORION_CHAOS_SEED", "7"))])
+def test_no_request_is_lost_and_none_ends_twice(new_cluster, seed):
+    dice = random.Random(seed)
+    cluster = new_cluster(aof=True)
+    lost = {"node_late": f"{SLOW}s", "node_lost": f"{2 * SLOW}s", "max_attempts": 20}
+    cluster.router("router-1", **lost)
+    cluster.router("router-2", **lost)
+    for i in range(1, 4):
+        cluster.worker(f"pi-{i}", cluster.sim(MODEL), stall_timeout="1s", first_byte_timeout="2s")
+    asked, frozen, history = [], [], []
+    deadline = time.monotonic() + SECONDS
+    next_strike = time.monotonic() + 0.5
+
+    def submit_and_strike():
+        nonlocal next_strike
+        request_id = f"q{len(asked)}"
+        try:
+            cluster.submit(request_id=request_id, prompt="hi", stream=bool(len(asked) % 2) or None)
+            asked.append(request_id)
+        except redis.ConnectionError:
+            pass  # not acknowledged: a client would send it again
+        if time.monotonic() > next_strike:
+            history.append(strike(cluster, dice, frozen))
+            next_strike = time.monotonic() + dice.uniform(0.1, 0.6)
+        return time.monotonic() > deadline
+
+    wait_until(submit_and_strike, "the storm is over", 2 * SECONDS, pause=0.05)
+    for victim in frozen:
+        victim.thaw()
+    for sim in cluster.sims:
+        sim.heal()
+    for request_id in asked:
+        reply = cluster.read_reply(request_id, 40)
+        assert reply.end["type"] == "done", (reply.end, history)
+    cluster.assert_no_leftovers()
+    assert len(asked) > 50

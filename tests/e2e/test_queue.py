@@ -1,0 +1,142 @@
+"""Who is next: priorities with ageing, fair shares between clients, credit of the nodes."""
+
+from cluster import CHAT, SLOW_CHAT, wait_until
+
+QUICK = "gemma3:1b,load=1ms,gen_tps=1000,prompt_tps=1e6,tokens=20"  # 20 ms
+
+
+def one_busy_node(cluster, model=QUICK, **router):
+    """A node with one slot, held by a long request until release(); requests pile up behind it."""
+    sim = cluster.sim(model, SLOW_CHAT.replace("gemma3:1b", "holder:1b"))
+    cluster.router(**router)
+    cluster.worker("pi-1", sim)
+    holder = cluster.submit(model="holder:1b", prompt="hold")
+    cluster.wait_running(holder)
+
+    def release():
+        cluster.cancel(holder)
+        cluster.read_reply(holder)
+    return release
+
+
+def started(cluster, names):
+    """Ids of `names` in the order in which the workers began them."""
+    return [e["request_id"] for e in cluster.events(event="started") if e["request_id"] in names]
+
+
+def run_all(cluster, names, release):
+    release()
+    for name in names:
+        assert cluster.read_reply(name, 30).text
+    cluster.assert_no_leftovers()
+    return started(cluster, set(names))
+
+
+def test_requests_of_one_client_run_in_their_order(cluster):
+    release = one_busy_node(cluster)
+    names = [cluster.submit(request_id=f"n{i}", prompt="hi") for i in range(12)]
+    assert run_all(cluster, names, release) == names
+
+
+def test_high_runs_before_normal_before_low(cluster):
+    release = one_busy_node(cluster)
+    names = [cluster.submit(request_id=f"{p}-{i}", prompt="hi", priority=p)
+             for i in range(3) for p in ("low", "normal", "high")]
+    order = run_all(cluster, names, release)
+    assert [name.split("-")[0] for name in order] == ["high"] * 3 + ["normal"] * 3 + ["low"] * 3
+
+
+def test_a_request_without_priority_is_normal(cluster):
+    release = one_busy_node(cluster)
+    names = [cluster.submit(request_id=n, prompt="hi", priority=p)
+             for n, p in (("c", "low"), ("b", None), ("a", "high"))]
+    assert run_all(cluster, names, release) == ["a", "b", "c"]
+
+
+def test_low_is_not_starved_by_a_stream_of_high(cluster):
+    release = one_busy_node(cluster, QUICK.replace("tokens=20", "tokens=60"), priority_age="300ms")
+    low = cluster.submit(request_id="low", prompt="hi", priority="low")
+    names = [cluster.submit(request_id=f"h{i}", prompt="hi", priority="high") for i in range(10)]
+    release()
+    for i in range(10, 60):  # always ten of them wait
+        names.append(cluster.submit(request_id=f"h{i}", prompt="hi", priority="high"))
+        cluster.read_reply(names[i - 10])
+    for name in names[-10:] + [low]:
+        cluster.read_reply(name)
+    order = started(cluster, {low, *names})
+    assert order.index(low) < 40, order
+
+
+def test_clients_share_a_node_in_turn(cluster):
+    release = one_busy_node(cluster)
+    names = [cluster.submit(request_id=f"a{i}", prompt="hi", client="a") for i in range(12)]
+    names += [cluster.submit(request_id=f"b{i}", prompt="hi", client="b") for i in range(4)]
+    wait_until(lambda: pending(cluster) == 16, "the router holds them all")
+    order = run_all(cluster, names, release)
+    assert max(order.index(f"b{i}") for i in range(4)) <= 9, order
+
+
+def pending(cluster):
+    return cluster.db.xpending(cluster.keys.requests, "inference-routers")["pending"]
+
+
+def test_a_client_that_floods_does_not_hold_the_window_from_the_others(cluster):
+    release = one_busy_node(cluster, window=8)
+    flood = [cluster.submit(request_id=f"f{i}", prompt="hi", client="flood") for i in range(100)]
+    wait_until(lambda: pending(cluster) >= 1, "the router reads")
+    other = [cluster.submit(request_id=f"o{i}", prompt="hi", client="other") for i in range(2)]
+    order = run_all(cluster, flood + other, release)
+    assert max(order.index(o) for o in other) < 40, [order.index(o) for o in other]
+
+
+def test_a_flood_of_high_priority_does_not_hold_the_window_either(cluster):
+    release = one_busy_node(cluster, window=8)
+    flood = [cluster.submit(request_id=f"f{i}", prompt="hi", client="flood", priority="low")
+             for i in range(60)]
+    other = [cluster.submit(request_id=f"o{i}", prompt="hi", client="other", priority="high")
+             for i in range(2)]
+    order = run_all(cluster, flood + other, release)
+    assert max(order.index(o) for o in other) < 40, [order.index(o) for o in other]
+
+
+def test_a_request_that_no_node_can_take_does_not_block_the_others(cluster):
+    cluster.router(model_wait="20s")
+    cluster.worker("pi-1", cluster.sim(CHAT))
+    stuck = [cluster.submit(model="absent:1b", prompt="hi") for _ in range(5)]
+    assert cluster.ask(prompt="hi").text
+    for request_id in stuck:
+        cluster.cancel(request_id)
+        assert cluster.read_reply(request_id).code == "cancelled"
+
+
+def test_a_node_never_holds_more_than_its_credit(cluster):
+    sim = cluster.sim(CHAT.replace("gen_tps=2000", "gen_tps=200"))
+    cluster.router("router-1", prefetch=1)
+    cluster.router("router-2", prefetch=1)
+    cluster.worker("pi-1", sim, slots=2)
+    names = [cluster.submit(prompt="hi") for _ in range(30)]
+    most = [0]
+
+    def all_done():
+        most.append(cluster.db.xlen(cluster.keys.node("pi-1")))
+        return all(cluster.job(name).get("state") == "done" for name in names)
+    wait_until(all_done, "all are done", 30, pause=0.001)
+    assert max(most) <= 3
+    assert sim.most_running() <= 2
+    cluster.assert_no_leftovers()
+
+
+def test_a_request_that_waits_10_s_without_a_node_is_logged_with_every_reason(cluster):
+    router = cluster.new_router(model_wait="1h", log_level="info").start()
+    worker = cluster.new_worker("pi-1", cluster.sim(SLOW_CHAT), log_level="info").start()
+    cluster.wait_available("pi-1")
+    worker.root.set(temp=90)
+    cluster.wait_available("pi-1", False)
+    request_id = cluster.submit(prompt="hi")
+    wait_until(lambda: any(request_id in line and "waited" in line
+                           for line in router.log.splitlines()), "the log tells it", 13)
+    told = [line for line in router.log.splitlines() if request_id in line]
+    assert len(told) == 1 and " info " in told[0], told
+    assert "hot" in told[0] or "unavailable" in told[0], told
+    cluster.cancel(request_id)
+    cluster.read_reply(request_id)

@@ -1,0 +1,241 @@
+"""What Ollama can do wrong: tried elsewhere, final, or no harm at all (docs/protocol.md 4.4)."""
+
+import pytest
+
+from cluster import CHAT, EMBED, wait_until
+
+# A failure that another node might not have: fault of the first node -> also when streaming?
+ELSEWHERE = {
+    "busy": "status=busy503",
+    "empty 500": "status=empty500",
+    "out of memory": "status=oom500",
+    "no memory layout": "status=layout500",
+    "runner terminated": "status=terminated500",
+    "runner killed": "status=killed500",
+    "load timed out": "status=timeout500",
+    "runner stopped": "status=stopped500",
+    "unexpected EOF": "status=eof500",
+    "error reading": "status=reading500",
+    "no slots": "status=noslots500",
+    "bad gateway": "status=html502",
+    "model missing": "status=notfound404",
+    "endpoint missing": "status=page404",
+    "host check": "status=forbidden403",
+    "no answer": "hang-accept",
+    "no headers": "hang-headers",
+    "no first line": "hang-after=0",
+    "hang": "hang-after=3",
+    "cut at once": "cut-after=0",
+    "cut": "cut-after=3",
+    "reset": "reset-after=3",
+    "clean end": "clean-end-after=3",
+    "clean end at once": "clean-end-after=0",
+    "error line": "error-line-after=3,text=an error was encountered while running the model: EOF",
+    "error line at once": "error-line-after=0",
+    "garbage": "garbage=2,text=<html>no JSON</html>",
+    "garbage at once": "garbage=0,text={\"response\": ",
+    "31 equal tokens": "repeat31",
+    "half a last line": "truncated-json",
+}
+SHORT = {"first_byte_timeout": "700ms", "stall_timeout": "700ms"}
+
+
+def two_nodes(cluster, **settings):
+    """pi-1, which comes first for everything, and pi-2."""
+    sims = [cluster.sim(), cluster.sim()]
+    cluster.router()
+    for i, sim in enumerate(sims, 1):
+        cluster.worker(f"pi-{i}", sim, **settings)
+    return sims
+
+
+@pytest.mark.parametrize("what", ELSEWHERE)
+def test_a_failure_of_one_node_is_made_good_by_another(cluster, what):
+    sims = two_nodes(cluster, **SHORT)
+    path = ",path=/api/generate" if ELSEWHERE[what].startswith("hang-") else ""
+    fault, _, text = ELSEWHERE[what].partition(",text=")
+    sims[0].fault(fault + path + (",text=" + text if text else ""))
+    reply = cluster.ask(prompt="hi", stream=True, progress=True)
+    assert reply.text and reply.node == "pi-2" and reply.attempt == 2, what
+    assert "retrying" in reply.states
+    requeued = cluster.events(event="requeued", request_id=reply.end["request_id"])
+    assert len(requeued) == 1 and requeued[0]["node"] == "pi-1" and requeued[0]["why"]
+    assert sims[1].asked() == 1
+    cluster.assert_no_leftovers()
+
+
+@pytest.mark.parametrize("path,fields", [
+    ("/api/chat", {}), ("/api/embed", {"model": "nomic-embed-text", "input": ["hi"]})])
+@pytest.mark.parametrize("fault", ["status=stopped500", "cut-after=0", "wrong-content-length=500",
+                                   "garbage=0", "reset-after=0"])
+def test_chat_and_embed_are_made_good_too(cluster, path, fields, fault):
+    sims = two_nodes(cluster)
+    sims[0].fault(f"{fault},path={path}")
+    if fault.startswith("wrong-content-length") and path == "/api/chat":
+        sims[0].heal()
+        sims[0].fault("truncated-json")
+    reply = cluster.ask(**fields)
+    assert reply.node == "pi-2" and reply.attempt == 2
+
+
+def test_a_refused_connection_is_made_good(cluster):
+    """Killed between two polls: the worker finds out with the request."""
+    sims = two_nodes(cluster, health_interval="5s")
+    sims[0].kill()
+    reply = cluster.ask(prompt="hi")
+    assert reply.node == "pi-2" and reply.attempt == 2
+
+
+FINAL = ["invalid400", "type400", "duration400", "nogenerate400", "nothinking400", "raw400",
+         "prompt400", "logprobs400"]
+
+
+@pytest.mark.parametrize("name", FINAL)
+def test_what_every_node_would_say_is_final(cluster, name):
+    sims = two_nodes(cluster)
+    sims[0].fault(f"status={name}")
+    reply = cluster.ask(prompt="hi")
+    assert reply.code == "invalid_request" and reply.attempt == 1 and reply.end["node"] == "pi-1"
+    assert sims[1].asked() == 0
+
+
+HARMLESS = ["split=1", "split=7", "merge=3", "merge=100", "slow-prefill=500ms", "slow-tokens=60ms",
+            "empty-chunks", "escape-unicode", "ps-500-empty", "ps-block=10s", "tags-500"]
+
+
+@pytest.mark.parametrize("fault", HARMLESS)
+def test_what_is_only_odd_does_no_harm(cluster, fault):
+    (sim,) = cluster.fleet(1)
+    sim.fault(fault)
+    for fields in ({"prompt": "grüße \U0001f353"}, {}):
+        reply = cluster.ask(stream=True, **fields)
+        assert reply.text and reply.attempt == 1, fault
+    assert cluster.is_available("pi-1")
+
+
+PROFILES = ["0.5.7", "0.9.6", "0.11.4", "0.12.5", "0.12.11", "0.24.0", "0.30.0", "0.32.15"]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_version_of_ollama_is_understood(cluster, profile):
+    cluster.router()
+    cluster.worker("pi-1", cluster.sim(CHAT, EMBED, profile=profile))
+    assert cluster.ask(prompt="hi", stream=True).text
+    assert cluster.ask().text
+    assert cluster.ask(model="nomic-embed-text", input=["hi"]).answer["embeddings"]
+    wait_until(lambda: cluster.health("pi-1")["ollama_version"] == profile, "it is published")
+
+
+def test_three_failing_nodes_are_attempts_exhausted(cluster):
+    sims = cluster.fleet(3)
+    for sim in sims:
+        sim.fault("status=stopped500")
+    reply = cluster.ask(prompt="hi", metadata="m")
+    assert reply.code == "attempts_exhausted" and reply.attempt == 3
+    assert "unexpectedly stopped" in reply.error
+    assert [sim.asked() for sim in sims] == [1, 1, 1]  # each node once
+    dead = [e for e in cluster.dead() if e["request_id"] == reply.end["request_id"]]
+    assert len(dead) == 1 and dead[0]["code"] == "attempts_exhausted"
+    assert "unexpectedly stopped" in dead[0]["error"]
+    cluster.assert_no_leftovers()
+
+
+def test_a_fleet_of_one_node_uses_its_attempts(cluster):
+    (sim,) = cluster.fleet(1)
+    sim.fault("status=stopped500,count=2")
+    reply = cluster.ask(prompt="hi")
+    assert reply.text and reply.attempt == 3
+    sim.fault("status=stopped500")
+    reply = cluster.ask(prompt="hi")
+    assert reply.code == "attempts_exhausted" and reply.attempt == 3
+    assert sim.asked() == 6
+
+
+def test_max_attempts_is_a_setting(cluster):
+    sims = [cluster.sim() for _ in range(2)]
+    cluster.router(max_attempts=1)
+    for i, sim in enumerate(sims, 1):
+        sim.fault("status=stopped500")
+        cluster.worker(f"pi-{i}", sim)
+    assert cluster.ask(prompt="hi").code == "attempts_exhausted"
+    assert sum(sim.asked() for sim in sims) == 1
+
+
+def test_a_node_that_fails_fast_does_not_attract_the_work(cluster):
+    sims = [cluster.sim(), cluster.sim(CHAT.replace("gen_tps=2000", "gen_tps=150"))]
+    cluster.router()
+    for i, sim in enumerate(sims, 1):
+        cluster.worker(f"pi-{i}", sim)
+    sims[0].fault("status=stopped500")
+    asked = [cluster.submit(prompt="hi") for _ in range(30)]
+    for request_id in asked:
+        assert cluster.read_reply(request_id, 30).node == "pi-2"
+    assert sims[0].asked() <= 12, sims[0].asked()
+    sims[0].heal()
+
+
+    def both_work():
+        asked = [cluster.submit(prompt="hi") for _ in range(4)]
+        return "pi-1" in {cluster.read_reply(request_id).node for request_id in asked}
+    wait_until(both_work, "pi-1 gets work again", 30)
+
+
+def test_a_node_without_the_model_is_asked_again_for_its_tags(cluster):
+    sims = two_nodes(cluster)
+    before = sims[0].asked("/api/tags")
+    sims[0].fault("status=notfound404,count=1")
+    assert cluster.ask(prompt="hi").node == "pi-2"
+    wait_until(lambda: sims[0].asked("/api/tags") > before, "tags are asked again")
+
+
+def test_a_hung_model_is_suspect_until_a_probe_of_one_token_clears_it(cluster):
+    sims = two_nodes(cluster, **SHORT)
+    sims[0].fault("hang-after=2,count=1")
+    reply = cluster.ask(prompt="hi")
+    assert reply.node == "pi-2" and reply.attempt == 2
+
+    def probes():
+        return [r for r in sims[0].bodies()[1:] if '"num_predict":1' in r.replace(" ", "")]
+    wait_until(probes, "the model is probed")
+    wait_until(lambda: not cluster.health("pi-1").get("suspect"), "the probe clears it")
+    wait_until(lambda: cluster.ask(prompt="hi").node == "pi-1", "pi-1 gets work again", 30)
+
+
+def test_an_embedding_model_is_never_probed_and_no_probe_loads_a_model(cluster):
+    sims = two_nodes(cluster, **SHORT)
+    sims[0].fault("hang-accept,path=/api/embed,count=1")
+    reply = cluster.ask(model="nomic-embed-text", input=["hi"])
+    assert reply.node == "pi-2" and reply.attempt == 2
+    polls = sims[0].asked("/api/ps")
+    wait_until(lambda: sims[0].asked("/api/ps") > polls + 10, "ten polls have passed")
+    assert sims[0].asked() == sims[0].asked("/api/embed") == 1
+
+
+def test_a_line_of_20_mb_costs_bounded_memory(cluster):
+    sim = cluster.sim()
+    cluster.router()
+    worker = cluster.worker("pi-1", sim)
+    sim.fault("long-line=20MB")
+    for fields in ({"prompt": "hi"}, {"stream": True}):
+        assert cluster.ask(**fields).code == "reply_too_large"
+    assert worker.rss_mib() < 400
+    sim.heal()
+    sim.fault("big-embed=32MB")
+    assert cluster.ask(model="nomic-embed-text", input=["x"]).code == "reply_too_large"
+    sim.heal()
+    assert cluster.ask(prompt="hi").text
+
+
+def test_a_large_answer_below_reply_max_comes_whole(cluster):
+    sim = cluster.sim()
+    cluster.router()
+    cluster.worker("pi-1", sim, reply_max="64MiB")
+    sim.fault("long-line=20MB,count=1")
+    assert len(cluster.ask(timeout=30, prompt="hi").text) >= 20 * 10**6
+
+
+def test_a_runner_that_died_while_idle_is_no_failure_of_the_request(cluster):
+    (sim,) = cluster.fleet(1)
+    cluster.ask(prompt="hi")
+    sim.fault("ps-dead-runner=300ms")
+    assert cluster.ask(prompt="hi").text

@@ -1,0 +1,388 @@
+/* HTTP exchanges with a server in this process (http_server.h). */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "curl_loop.h"
+#include "http_call.h"
+#include "http_server.h"
+#include "test.h"
+#include "test_wait.h"
+
+/* --- one exchange ------------------------------------------------------------------------------
+ */
+
+struct world {
+    struct event_base *base;
+    struct curl_loop *curl;
+    struct server server;
+};
+
+struct exchange {
+    struct world *world;
+    struct http_call *call;
+    struct exchange *next; /* started inside the first on_data() */
+    bool cancels_on_data;
+    unsigned dones, pieces, pieces_after_cancel;
+    bool cancelled;
+    enum http_result result;
+    int status, status_in_data;
+    char text[256], why[256];
+    size_t len;
+};
+
+static int world_up(void **state)
+{
+    struct world *world = calloc(1, sizeof *world);
+
+    assert_non_null(world);
+    world->base = event_base_new();
+    world->curl = curl_loop_new(world->base);
+    server_up(&world->server, world->base);
+    *state = world;
+    return 0;
+}
+
+static bool everybody_is_gone(void *arg)
+{
+    const struct server *server = arg;
+
+    return server->gone >= server->accepts;
+}
+
+static int world_down(void **state)
+{
+    struct world *world = *state;
+
+    curl_loop_free(world->curl);
+    (void)wait_until(world->base, everybody_is_gone, &world->server, 50);
+    evconnlistener_free(world->server.listener);
+    event_base_free(world->base);
+    free(world);
+    return 0;
+}
+
+static void on_data(struct span bytes, void *arg);
+
+static void on_done(const struct http_outcome *outcome, void *arg)
+{
+    struct exchange *exchange = arg;
+
+    exchange->dones++;
+    exchange->result = outcome->result;
+    exchange->status = outcome->status;
+    (void)snprintf(exchange->why, sizeof exchange->why, "%s", outcome->why);
+}
+
+static void begin(struct exchange *exchange, struct world *world, const char *path,
+                  struct span body, int64_t timeout_ms)
+{
+    char url[128];
+
+    (void)snprintf(url, sizeof url, "http://127.0.0.1:%u%s", world->server.port, path);
+    exchange->world = world;
+    exchange->call = http_call_start(world->curl, &(struct http_request){
+                                                      .method = body.ptr ? HTTP_POST : HTTP_GET,
+                                                      .url = url,
+                                                      .body = body,
+                                                      .total_timeout_ms = timeout_ms,
+                                                      .on_data = on_data,
+                                                      .on_done = on_done,
+                                                      .arg = exchange,
+                                                  });
+    assert_int_equal(exchange->dones, 0);
+}
+
+static void on_data(struct span bytes, void *arg)
+{
+    struct exchange *exchange = arg;
+
+    if (exchange->cancelled)
+        exchange->pieces_after_cancel++;
+    exchange->status_in_data = http_call_status(exchange->call);
+    for (size_t i = 0; i < bytes.len && exchange->len + i + 1 < sizeof exchange->text; i++)
+        exchange->text[exchange->len + i] = bytes.ptr[i];
+    exchange->len += bytes.len;
+    if (exchange->pieces++ == 0 && exchange->next)
+        begin(exchange->next, exchange->world, "/echo", span_str("second"), 0);
+    if (exchange->cancels_on_data) {
+        exchange->cancelled = true;
+        http_call_cancel(exchange->call);
+    }
+}
+
+static bool is_done(void *arg)
+{
+    return ((const struct exchange *)arg)->dones > 0;
+}
+
+static bool has_data(void *arg)
+{
+    return ((const struct exchange *)arg)->pieces > 2;
+}
+
+static void finish(struct exchange *exchange)
+{
+    assert_true(wait_until(exchange->world->base, is_done, exchange, 5000));
+    assert_int_equal(exchange->dones, 1);
+}
+
+static struct exchange exchange_at(struct world *world, const char *path, struct span body)
+{
+    struct exchange exchange = {0};
+
+    begin(&exchange, world, path, body, 0);
+    finish(&exchange);
+    return exchange;
+}
+
+/* --- tests -------------------------------------------------------------------------------------
+ */
+
+static void test_a_connection_is_used_again(void **state)
+{
+    struct world *world = *state;
+
+    for (int i = 0; i < 5; i++) {
+        struct exchange got = exchange_at(world, "/echo", span_str("{\"n\":1}"));
+        assert_int_equal(got.result, HTTP_OK_COMPLETE);
+        assert_int_equal(got.status, 200);
+        assert_int_equal(got.status_in_data, 200);
+        assert_string_equal(got.text, "{\"n\":1}");
+        assert_string_equal(got.why, "");
+    }
+    assert_int_equal(world->server.requests, 5);
+    assert_int_equal(world->server.accepts, 1);
+    assert_non_null(strstr(world->server.head, "POST /echo HTTP/1.1"));
+    assert_non_null(strstr(world->server.head, "Content-Type: application/json"));
+}
+
+static void test_get_has_no_body_and_an_error_status_is_a_whole_answer(void **state)
+{
+    struct exchange got = exchange_at(*state, "/busy", (struct span){NULL, 0});
+    const struct world *world = *state;
+
+    assert_int_equal(got.result, HTTP_OK_COMPLETE);
+    assert_int_equal(got.status, 503);
+    assert_int_equal(got.status_in_data, 503);
+    assert_string_equal(got.text, "{\"error\":\"busy\"}");
+    assert_non_null(strstr(world->server.head, "GET /busy"));
+    assert_null(strstr(world->server.head, "Content-Length"));
+}
+
+static void test_an_answer_in_single_bytes_is_put_together(void **state)
+{
+    struct exchange got = exchange_at(*state, "/split", span_str("{}"));
+
+    assert_int_equal(got.result, HTTP_OK_COMPLETE);
+    assert_string_equal(got.text, "{\"a\":1}\n");
+    assert_true(got.pieces > 1);
+}
+
+static void test_a_body_of_64_mib_goes_out_and_comes_back(void **state)
+{
+    char *big = malloc(HTTP_BODY_MAX_BYTES);
+
+    assert_non_null(big);
+    memset(big, 'x', HTTP_BODY_MAX_BYTES);
+    struct exchange got = exchange_at(*state, "/echo", (struct span){big, HTTP_BODY_MAX_BYTES});
+    assert_int_equal(got.result, HTTP_OK_COMPLETE);
+    assert_int_equal(got.len, HTTP_BODY_MAX_BYTES);
+    assert_null(strstr(((const struct world *)*state)->server.head, "Expect")); /* curl's wish */
+    free(big);
+}
+
+static void test_every_way_of_failing_has_its_name(void **state)
+{
+    static const struct {
+        const char *path;
+        enum http_result result;
+        int status;
+        const char *text;
+    } rows[] = {
+        {"/cut", HTTP_CUT, 200, "0123456789"},
+        {"/reset", HTTP_CUT, 200, "0123456789"},
+        {"/nothing", HTTP_CUT, 0, ""},
+        {"/garbage", HTTP_CUT, 0, ""},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct exchange got = exchange_at(*state, rows[i].path, span_str("{}"));
+        if (got.result != rows[i].result)
+            fail_msg("%s: %s (%s)", rows[i].path, http_result_name(got.result), got.why);
+        assert_int_equal(got.status, rows[i].status);
+        assert_string_equal(got.text, rows[i].text);
+        assert_true(got.why[0] != '\0');
+    }
+}
+
+static void test_a_body_that_is_not_taken_is_a_failure_to_send(void **state)
+{
+    size_t len = (size_t)16 << 20;
+    char *big = calloc(1, len);
+
+    assert_non_null(big);
+    struct exchange got = exchange_at(*state, "/deaf", (struct span){big, len});
+    assert_int_equal(got.result, HTTP_SEND_FAILED);
+    free(big);
+}
+
+static void check_url(struct world *world, const char *url)
+{
+    struct exchange exchange = {.world = world};
+
+    exchange.call = http_call_start(world->curl, &(struct http_request){
+                                                     .method = HTTP_GET,
+                                                     .url = url,
+                                                     .on_data = on_data,
+                                                     .on_done = on_done,
+                                                     .arg = &exchange,
+                                                 });
+    finish(&exchange);
+    if (exchange.result != HTTP_CONNECT_FAILED)
+        fail_msg("%s: %s (%s)", url, http_result_name(exchange.result), exchange.why);
+    assert_int_equal(exchange.status, 0);
+}
+
+static void test_what_cannot_be_connected_to_is_told(void **state)
+{
+    struct world *world = *state;
+    char url[64];
+
+    struct server closed;
+    server_up(&closed, world->base);
+    evconnlistener_free(closed.listener);
+    (void)snprintf(url, sizeof url, "http://127.0.0.1:%u/", closed.port);
+    check_url(world, url);
+    check_url(world, "http://[");
+    check_url(world, "file:///etc/hostname");
+    assert_int_equal(world->server.accepts, 0);
+}
+
+static void test_the_total_time_is_limited(void **state)
+{
+    struct exchange exchange = {0};
+
+    begin(&exchange, *state, "/hang", span_str("{}"), 100);
+    finish(&exchange);
+    assert_int_equal(exchange.result, HTTP_TIMED_OUT);
+}
+
+static bool server_has_a_request(void *arg)
+{
+    return ((const struct server *)arg)->requests > 0;
+}
+
+static bool server_lost_a_client(void *arg)
+{
+    return ((const struct server *)arg)->gone > 0;
+}
+
+static void test_cancelling_a_hanging_call_closes_its_connection_at_once(void **state)
+{
+    struct world *world = *state;
+    struct exchange exchange = {0};
+
+    begin(&exchange, world, "/hang", span_str("{}"), 0);
+    assert_true(wait_until(world->base, server_has_a_request, &world->server, 2000));
+    http_call_cancel(exchange.call);
+    http_call_cancel(exchange.call);
+    assert_int_equal(exchange.dones, 0);
+    finish(&exchange);
+    assert_int_equal(exchange.result, HTTP_ABORTED);
+    assert_true(wait_until(world->base, server_lost_a_client, &world->server, 1000));
+}
+
+static void test_cancelling_between_two_pieces_stops_the_pieces(void **state)
+{
+    struct world *world = *state;
+    struct exchange exchange = {0};
+
+    begin(&exchange, world, "/dribble", span_str("{}"), 0);
+    assert_true(wait_until(world->base, has_data, &exchange, 2000));
+    assert_true(http_call_last_byte_ms(exchange.call) > 0);
+    exchange.cancelled = true;
+    http_call_cancel(exchange.call);
+    finish(&exchange);
+    assert_int_equal(exchange.result, HTTP_ABORTED);
+    assert_int_equal(exchange.pieces_after_cancel, 0);
+    assert_true(wait_until(world->base, server_lost_a_client, &world->server, 1000));
+}
+
+static void test_cancelling_inside_on_data_is_allowed(void **state)
+{
+    struct world *world = *state;
+    struct exchange exchange = {.cancels_on_data = true};
+
+    begin(&exchange, world, "/dribble", span_str("{}"), 0);
+    finish(&exchange);
+    assert_int_equal(exchange.result, HTTP_ABORTED);
+    assert_int_equal(exchange.pieces, 1);
+    assert_true(wait_until(world->base, server_lost_a_client, &world->server, 1000));
+}
+
+static void test_starting_a_call_inside_on_data_of_another_is_allowed(void **state)
+{
+    struct world *world = *state;
+    struct exchange second = {0}, first = {.next = &second};
+
+    begin(&first, world, "/dribble", span_str("{}"), 0);
+    assert_true(wait_until(world->base, is_done, &second, 2000));
+    assert_int_equal(second.result, HTTP_OK_COMPLETE);
+    assert_string_equal(second.text, "second");
+    http_call_cancel(first.call);
+    finish(&first);
+}
+
+static void test_a_call_cancelled_before_it_began_ends_too(void **state)
+{
+    struct world *world = *state;
+    struct exchange exchange = {0};
+
+    begin(&exchange, world, "/echo", span_str("{}"), 0);
+    http_call_cancel(exchange.call);
+    finish(&exchange);
+    assert_int_equal(exchange.result, HTTP_ABORTED);
+    assert_int_equal(world->server.requests, 0);
+}
+
+static void test_freeing_the_loop_ends_all_calls(void **state)
+{
+    struct world *world = *state;
+    struct exchange running = {0}, cancelled = {0}, fresh = {0};
+
+    begin(&running, world, "/hang", span_str("{}"), 0);
+    begin(&cancelled, world, "/hang", span_str("{}"), 0);
+    assert_true(wait_until(world->base, server_has_a_request, &world->server, 2000));
+    begin(&fresh, world, "/hang", span_str("{}"), 0);
+    http_call_cancel(cancelled.call);
+    curl_loop_free(world->curl);
+    assert_int_equal(running.dones + cancelled.dones + fresh.dones, 3);
+    assert_int_equal(running.result, HTTP_ABORTED);
+    world->curl = NULL;
+}
+
+#define HTTP_TEST(name) cmocka_unit_test_setup_teardown(name, world_up, world_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        HTTP_TEST(test_a_connection_is_used_again),
+        HTTP_TEST(test_get_has_no_body_and_an_error_status_is_a_whole_answer),
+        HTTP_TEST(test_an_answer_in_single_bytes_is_put_together),
+        HTTP_TEST(test_a_body_of_64_mib_goes_out_and_comes_back),
+        HTTP_TEST(test_every_way_of_failing_has_its_name),
+        HTTP_TEST(test_a_body_that_is_not_taken_is_a_failure_to_send),
+        HTTP_TEST(test_what_cannot_be_connected_to_is_told),
+        HTTP_TEST(test_the_total_time_is_limited),
+        HTTP_TEST(test_cancelling_a_hanging_call_closes_its_connection_at_once),
+        HTTP_TEST(test_cancelling_between_two_pieces_stops_the_pieces),
+        HTTP_TEST(test_cancelling_inside_on_data_is_allowed),
+        HTTP_TEST(test_starting_a_call_inside_on_data_of_another_is_allowed),
+        HTTP_TEST(test_a_call_cancelled_before_it_began_ends_too),
+        HTTP_TEST(test_freeing_the_loop_ends_all_calls),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

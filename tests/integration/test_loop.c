@@ -1,0 +1,113 @@
+/* The loop with real signals, sent to ourselves. */
+
+#include <event2/event.h>
+#include <signal.h>
+#include <sys/resource.h>
+
+#include "common/clock.h"
+#include "common/loop.h"
+
+#include "test.h"
+
+struct seen {
+    struct loop *loop;
+    unsigned ticks, stops, reloads;
+    int64_t first_ms, last_ms;
+    bool quits_on_stop, kills_twice;
+};
+
+static void on_tick(void *arg)
+{
+    struct seen *seen = arg;
+
+    seen->last_ms = clock_now_ms();
+    if (seen->ticks++ == 0)
+        seen->first_ms = seen->last_ms;
+    if (seen->ticks == 5) {
+        (void)raise(SIGHUP);
+        (void)raise(SIGTERM);
+    }
+    if (seen->ticks == 8 && seen->kills_twice)
+        (void)raise(SIGINT);
+    if (seen->ticks == 200)
+        fail_msg("the loop did not end");
+}
+
+static void on_stop(void *arg)
+{
+    struct seen *seen = arg;
+
+    seen->stops++;
+    if (seen->quits_on_stop)
+        loop_quit(seen->loop);
+}
+
+static void on_reload(void *arg)
+{
+    ((struct seen *)arg)->reloads++;
+}
+
+static int run(struct seen *seen)
+{
+    const struct loop_handlers handlers = {
+        .on_tick = on_tick, .on_stop = on_stop, .on_reload = on_reload, .arg = seen};
+
+    seen->loop = loop_new(&handlers, 10);
+    int status = loop_run(seen->loop);
+    loop_free(seen->loop);
+    return status;
+}
+
+static void test_a_signal_stops_in_order_and_the_clock_moves_with_each_turn(void **state)
+{
+    struct seen seen = {.quits_on_stop = true};
+
+    (void)state;
+    assert_int_equal(run(&seen), 0);
+    assert_int_equal(seen.stops, 1);
+    assert_int_equal(seen.reloads, 1);
+    assert_in_range(seen.ticks, 5, 6);
+    assert_true(seen.last_ms - seen.first_ms >= 30);
+}
+
+static void test_a_second_signal_ends_the_loop_at_once(void **state)
+{
+    struct seen seen = {.kills_twice = true};
+
+    (void)state;
+    assert_int_equal(run(&seen), 1);
+    assert_int_equal(seen.stops, 1);
+    assert_in_range(seen.ticks, 8, 9);
+}
+
+static void test_a_pipe_without_a_reader_does_not_kill(void **state)
+{
+    struct loop_handlers handlers = {0};
+    struct loop *loop = loop_new(&handlers, 1000);
+
+    (void)state;
+    assert_int_equal(raise(SIGPIPE), 0);
+    loop_quit(loop);
+    assert_int_equal(loop_run(loop), 0);
+    loop_free(loop);
+}
+
+static void test_milliseconds_become_a_timeval(void **state)
+{
+    (void)state;
+    assert_int_equal(loop_tv(12345).tv_sec, 12);
+    assert_int_equal(loop_tv(12345).tv_usec, 345000);
+    assert_int_equal(loop_tv(0).tv_sec, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_signal_stops_in_order_and_the_clock_moves_with_each_turn),
+        cmocka_unit_test(test_a_second_signal_ends_the_loop_at_once),
+        cmocka_unit_test(test_a_pipe_without_a_reader_does_not_kill),
+        cmocka_unit_test(test_milliseconds_become_a_timeval),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
