@@ -8,6 +8,7 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "common/span.h"
 
@@ -30,5 +31,11 @@
  */
 bool conversation_key(struct span model, struct span messages, struct span prompt,
                       struct span system, char buf[CONVERSATION_KEY_SIZE]);
+
+struct request;
+
+/* The conversation of a decoded request: its `session` if it has one, else conversation_key();
+ * NUL-terminated in buf of REQUEST_SESSION_MAX + 1 bytes. Returns its length; 0 if it has none. */
+size_t conversation_of(const struct request *request, char *buf);
 
 #endif

@@ -3,13 +3,14 @@
 
 import argparse
 import os
+import re
 import signal
 import sys
 import time
 
 import redis
 
-from demo_client import Client
+from demo_client import Client, piece_text
 from demo_cluster import NODE_LOST_S, Cluster, DemoError, stop
 from demo_mix import GREEN, HAIKU, NODES, SKY, SPEED, STORY, TEA, real_mix, simulated_mix
 from demo_show import about, fleet, heading, say
@@ -39,8 +40,9 @@ def start(cluster, options):
     """Starts everything. Returns the mix of models."""
     heading("Starting")
     cluster.start_redis()
-    where = "private, on a unix socket" if cluster.is_private else f"keys below {cluster.prefix}"
-    say(f"redis-server {cluster.db.info('server')['redis_version']} at {cluster.redis_url} ({where})")
+    version = cluster.db.info("server")["redis_version"]
+    say(f"Redis {version} at {cluster.redis_url}"
+        + ("" if cluster.is_private else f", keys below {cluster.prefix}"))
     if options.ollama:
         mix = real_mix(options.ollama, options.model)
         urls = options.ollama * 2 if len(options.ollama) == 1 else options.ollama
@@ -50,13 +52,16 @@ def start(cluster, options):
         nodes = [(name, cluster.start_ollama("ollama-" + name, models, SPEED),
                   cluster.make_sensors(name, board=board, **sensors))
                  for name, board, models, sensors in NODES]
-    cluster.start_router("router-1")
     for name, url, root in nodes:
         cluster.start_worker(name, url, root)
-        say(f"worker {name} with {'' if options.ollama else 'a simulated '}Ollama at {url}")
-    cluster.wait(lambda: cluster.db.hexists(cluster.key("routers"), "router-1"), "the router is there")
+        say(f"worker {name}, {'' if options.ollama else 'simulated '}Ollama at {url}")
     for name, _, _ in nodes:
         wait_available(cluster, name)
+    # Any order would do; the router comes last so that its first look shows it all nodes.
+    cluster.start_router("router-1")
+    say("router router-1")
+    cluster.wait(lambda: cluster.db.hexists(cluster.key("routers"), "router-1"),
+                 "the router is there")
     return mix
 
 
@@ -76,13 +81,14 @@ def act_fleet(cluster, mix):
 
 def act_mix(client, mix):
     heading("A mix of requests, all at once")
+    question = mix.message("How do I make tea?", TEA)
     requests = [
-        client.submit("sky", f"chat, {mix.chat}, streamed", model=mix.chat, stream="1", progress="1",
-                      client="alice", messages=[mix.message("Why is the sky blue?", SKY)],
-                      **mix.limit(60)),
+        client.submit("sky", f"chat, {mix.chat}, streamed", model=mix.chat, stream="1",
+                      progress="1", client="alice",
+                      messages=[mix.message("Why is the sky blue?", SKY)], **mix.limit(60)),
         client.submit("tea", f"chat, {mix.chat}, streamed, first turn of a session", model=mix.chat,
                       stream="1", client="bob", session="kitchen",
-                      messages=[mix.message("How do I make tea?", TEA)], **mix.limit(60)),
+                      messages=[question], **mix.limit(60)),
     ]
     if mix.other:
         requests.append(client.submit(
@@ -97,11 +103,11 @@ def act_mix(client, mix):
     client.finish(requests, mix.timeout_s)
 
     heading("The session's second turn")
+    answer = {"role": "assistant", "content": piece_text(requests[1].end["response"])}
     second = client.submit(
         "tea-2", f"chat, {mix.chat}, streamed, with the first turn before it", model=mix.chat,
         stream="1", client="bob", session="kitchen",
-        messages=[mix.message("How do I make tea?", TEA), {"role": "assistant", "content": TEA},
-                  mix.message("And green tea?", GREEN)], **mix.limit(60))
+        messages=[question, answer, mix.message("And green tea?", GREEN)], **mix.limit(60))
     client.finish([second], mix.timeout_s)
 
 
@@ -110,7 +116,7 @@ def act_heat(cluster, client, mix):
     node = NODES[0][0]
     heading(f"{node} gets hot")
     cluster.make_sensors(node, temp=81.5)
-    client.pump(lambda: not cluster.is_available(node), f"{node} says that it is hot", 10)
+    client.pump(lambda: ("node_hot", node) in client.seen, f"the router sees {node} hot", 10)
     request = client.submit("warm", f"generate, {mix.chat}", model=mix.chat,
                             prompt=mix.words("", "Somebody else answers this one."))
     client.finish([request], mix.timeout_s)
@@ -128,19 +134,22 @@ def act_kill(cluster, client, mix):
                               **mix.limit(150))
                 for i in range(1, len(cluster.nodes()) + 2)]
     victim = requests[0]
-    client.pump(lambda: victim.pieces >= 5 or victim.end, "pieces of the first story", mix.timeout_s)
+    client.pump(lambda: victim.length >= 100 or victim.end, "half of a story", mix.timeout_s)
+    client.flush(victim)
     if victim.end:
         raise DemoError("the first story was over before its worker could be killed")
     node = cluster.db.hget(cluster.key(f"job:{victim.name}"), "node")
     worker = cluster.process(node)
-    about(node, "XX", f"kill -9 {worker.pid}: the worker of {node} is gone, {victim.name} half told",
-          "bad")
     worker.kill()
-    say(f"The router takes back its work {NODE_LOST_S} s after the last sign of life (15 s by default).",
-        "dim")
+    about(node, "**", f"kill -9 {worker.pid}: its worker is gone, {victim.name} is half told. The "
+          f"router takes work back {NODE_LOST_S} s after the last sign of life (15 by default).",
+          "bad")
     client.finish(requests, mix.timeout_s)
     if int(victim.end["attempt"]) < 2 or victim.end.get("node") == node:
         raise DemoError(f"{victim.name} was not answered by another node: {victim.end}")
+    others = [h["node_id"] for h, _ in cluster.nodes() if h["node_id"] != node]
+    client.pump(lambda: all(cluster.health(other)["in_flight"] == 0 for other in others),
+                "every node says that it is idle", 10)
     show_fleet(cluster)
     return node
 
@@ -151,12 +160,13 @@ def act_summary(cluster, client, killed, began_s):
     broken = client.broken_promises()
     for sentence in broken:
         say(sentence, "bad")
+    n = len(client.requests)
     if broken:
-        raise DemoError(f"{len(broken)} of {len(client.requests)} requests were not answered as promised")
-    again = [r.name for r in client.requests.values() if int(r.end["attempt"]) > 1]
-    say(f"{len(client.requests)} requests submitted, {len(client.requests)} answered, each with exactly "
-        f"one last entry; {', '.join(again)} by another node after {killed} was killed; nothing is left "
-        f"waiting. {time.monotonic() - began_s:.0f} s.", "good")
+        raise DemoError(f"{len(broken)} of {n} requests were not answered as promised")
+    again = ", ".join(r.name for r in client.requests.values() if int(r.end["attempt"]) > 1)
+    say(f"{n} requests submitted, {n} answered, each with exactly one last entry; {again} by "
+        f"another node after {killed} was killed; nothing is left waiting. "
+        f"{time.monotonic() - began_s:.0f} s.", "good")
 
 
 def print_keep(cluster, mix, killed):
@@ -171,20 +181,20 @@ def print_keep(cluster, mix, killed):
         cli = f"REDISCLI_AUTH=$(cat {cluster.password_file}) {cli}"
     heading("The cluster stays up")
     print(f"""# {killed} was started again. Talk to the fleet, in this shell or another:
-alias r='{cli}'
+cli() {{ {cli} "$@"; }}
 P={cluster.prefix}
 # ask, and read pieces and answer (again from the last id that you saw)
-r XADD $P:requests '*' request_id r1 model {mix.chat} prompt 'echo hello' \\
+cli XADD $P:requests '*' request_id r1 model {mix.chat} prompt 'echo hello' \\
     stream 1 callback $P:responses:r1
-r XREAD BLOCK 10000 STREAMS $P:responses:r1 0
+cli XREAD BLOCK 10000 STREAMS $P:responses:r1 0
 # cancel a request; take a node out of service and back
-r XADD $P:control '*' op cancel request_id r1
-r XADD $P:control '*' op drain node {killed}
-r XADD $P:control '*' op undrain node {killed}
+cli XADD $P:control '*' op cancel request_id r1
+cli XADD $P:control '*' op drain node {killed}
+cli XADD $P:control '*' op undrain node {killed}
 # the nodes' health; what happened lately; what was given up
-r HGETALL $P:health
-r XREVRANGE $P:events + - COUNT 10
-r XRANGE $P:dead - +
+cli HGETALL $P:health
+cli XREVRANGE $P:events + - COUNT 10
+cli XRANGE $P:dead - +
 # logs and settings of every process
 ls {cluster.directory}
 # the end of it
@@ -244,7 +254,7 @@ def parse():
     parser.add_argument("--redis")
     parser.add_argument("--redis-password-file")
     parser.add_argument("--bin")
-    parser.add_argument("--from", dest="start_directory", default=".")  # relative paths are from there
+    parser.add_argument("--from", dest="start_directory", default=".")  # of relative paths
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
     if options.model and not options.ollama:
@@ -254,7 +264,7 @@ def parse():
         options.redis_password_file = os.path.abspath(path)
         if not os.access(path, os.R_OK):
             parser.error(f"--redis-password-file: cannot read {path}")
-    if options.redis and "@" in options.redis and ":" in options.redis.split("@")[0].split("//")[-1]:
+    if options.redis and re.match(r"[a-z]+://[^/@]*:[^/@]*@", options.redis):
         parser.error("--redis: no password in the URL, see --redis-password-file")
     return options
 

@@ -1,4 +1,4 @@
-"""A client as any other: it submits by XADD, reads replies and events by XREAD, and shows what comes."""
+"""A client as any other: submits by XADD, reads replies and events by XREAD, shows what comes."""
 
 import json
 import time
@@ -7,6 +7,8 @@ from demo_cluster import DemoError
 from demo_show import NAME_WIDTH, WIDTH, about
 
 LINE = WIDTH - NAME_WIDTH - 4
+NODE_WORDS = {"node_up": "is up", "node_down": "is lost: no sign of life any more",
+              "node_hot": "is hot: no new work for it"}
 FLUSH_S = 0.7  # a slow model's half line is shown after that long
 
 
@@ -16,7 +18,7 @@ class Request:
         self.last_id = "0"
         self.end = None  # the last entry
         self.attempt = 0
-        self.pieces = 0
+        self.length = 0  # characters in this attempt
         self.text = ""  # not shown yet
         self.shown_s = 0.0
         self.node = None
@@ -36,9 +38,10 @@ class Client:
     def __init__(self, cluster):
         self.cluster, self.db = cluster, cluster.db
         self.requests = {}
-        self.events_id = "0"
-        self.on_event = {"routed": self._routed, "requeued": self._requeued, "failed": self._failed,
-                         "node_up": self._node, "node_down": self._node, "node_hot": self._node}
+        self.events_id = (self.db.xrevrange(cluster.key("events"), count=1) or [["0"]])[0][0]
+        self.seen = set()  # (event, node)
+        self.on_event = {"routed": self._routed, "requeued": self._requeued,
+                         "failed": self._failed, **{event: self._node for event in NODE_WORDS}}
 
     def submit(self, name, what, **fields):
         """One XADD; `what` is the line that tells the reader about it."""
@@ -74,6 +77,7 @@ class Client:
             for entry_id, entry in entries:
                 if key == events:
                     self.events_id = entry_id
+                    self.seen.add((entry.get("event"), entry.get("node")))
                     self.on_event.get(entry.get("event"), lambda _: None)(entry)
                 else:
                     open_ones[key].last_id = entry_id
@@ -89,24 +93,27 @@ class Client:
             self._chunk(request, entry)
         else:
             request.end = entry
-            self._flush(request)
+            self.flush(request)
             (self._done if kind == "done" else self._error)(request, entry)
 
     def _status(self, request, entry):
-        if entry["state"] == "queued":
-            about(request.name, "..", f"queued, {entry.get('position', '?')} before it", "dim")
+        if entry["state"] == "queued" and entry.get("position", "0") != "0":
+            about(request.name, "..", f"queued, {entry['position']} before it", "dim")
         elif entry["state"] == "loading":
             about(request.name, "..", f"{entry['node']} loads the model", "dim")
 
     def _chunk(self, request, entry):
         attempt = int(entry["attempt"])
         if attempt > request.attempt and request.attempt > 0:
-            self._flush(request)
+            self.flush(request)
             about(request.name, "!!", f"attempt {attempt} begins anew: the pieces of attempt "
                   f"{request.attempt} are void", "warn")
+            request.length = 0
+        piece = piece_text(entry["response"]).replace("\n", " ")
         request.attempt = attempt
-        request.pieces += 1
-        request.text += piece_text(entry["response"]).replace("\n", " ")
+        request.length += len(piece)
+        request.shown_s = request.shown_s or time.monotonic()
+        request.text += piece
         while len(request.text) > LINE:
             cut = request.text.rfind(" ", 1, LINE)
             self._print(request, request.text[:cut if cut > 0 else LINE])
@@ -116,7 +123,8 @@ class Client:
         about(request.name, "|", text)
         request.shown_s = time.monotonic()
 
-    def _flush(self, request):
+    def flush(self, request):
+        """Shows what is there of an unfinished line."""
         if request.text.strip():
             self._print(request, request.text.strip())
         request.text = ""
@@ -158,18 +166,17 @@ class Client:
 
     def _requeued(self, event):
         if event["request_id"] in self.requests:
-            self._flush(self.requests[event["request_id"]])
+            self.flush(self.requests[event["request_id"]])
             reason = event.get("error") or event.get("why") or "taken back"
             about(event["request_id"], "!!", f"back in the queue: {reason}", "warn")
 
     def _failed(self, event):
         if event["request_id"] in self.requests:
-            about(event["request_id"], "!!", f"{event['node']}: {event.get('error', 'failed')}", "warn")
+            reason = event.get("error") or "failed"
+            about(event["request_id"], "!!", f"{event['node']}: {reason}", "warn")
 
     def _node(self, event):
-        reason = event.get("why") or event.get("error")
-        words = event["event"].replace("_", " ")
-        about(event["node"], "**", words + (f": {reason}" if reason else ""), "warn")
+        about(event["node"], "**", NODE_WORDS[event["event"]], "warn")
 
     # --- the sum -------------------------------------------------------------------------------
 

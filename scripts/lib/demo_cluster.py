@@ -1,4 +1,4 @@
-"""The demo's processes: Redis, Ollamas, router, workers. All in one temporary folder, ended by pid."""
+"""The demo's processes: Redis, Ollamas, router, workers. One temporary folder; ended by pid."""
 
 import ctypes
 import glob
@@ -55,10 +55,11 @@ class Process:
     def start(self):
         self.killed = False
         with open(os.path.join(self.directory, self.name + ".log"), "ab") as log:
-            # A session of its own: Ctrl-C is for the demo, which then ends its processes in order.
+            # A session of its own: Ctrl-C is for the demo, which then ends all in order.
             self.popen = subprocess.Popen(
                 self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                env=_clean_environment(), preexec_fn=_die_with_parent if self.dies_with_demo else None)
+                env=_clean_environment(),
+                preexec_fn=_die_with_parent if self.dies_with_demo else None)
         return self
 
     @property
@@ -76,7 +77,7 @@ class Process:
 
     def must_live(self):
         if not self.killed and self.popen is not None and self.popen.poll() is not None:
-            raise DemoError(f"{self.name} has ended by itself, with exit code {self.popen.returncode}")
+            raise DemoError(f"{self.name} has ended by itself, exit code {self.popen.returncode}")
 
 
 def _clean_environment():
@@ -186,15 +187,12 @@ class Cluster:
 
     # --- looking -------------------------------------------------------------------------------
 
-    def now_s(self):
-        seconds, micros = self.db.time()
-        return seconds + micros / 1e6
-
     def nodes(self):
         """[(health object, age of the last sign of life in seconds)], by node id."""
-        now_s = self.now_s()
-        all_of_them = self.db.hgetall(self.key("health"))
-        found = [json.loads(text) for _, text in sorted(all_of_them.items())]
+        seconds, micros = self.db.time()
+        now_s = seconds + micros / 1e6
+        nodes = self.db.hgetall(self.key("health"))
+        found = [json.loads(text) for _, text in sorted(nodes.items())]
         return [(h, now_s - h.get("last_seen_ms", h["last_seen"] * 1000) / 1000) for h in found]
 
     def health(self, node):
@@ -222,11 +220,11 @@ class Cluster:
                        "password_file": self.password_file, "is_private": self.is_private}, file)
 
     def close(self):
-        """Ends everything that was started, newest first, and removes the folder. Returns how many."""
+        """Ends everything that was started and removes the folder. Returns how many processes."""
         self.save()
         if self.db is not None:
             self.db.close()
-        return stop(self.directory, reap=lambda: [p.popen.poll() for p in self.processes if p.popen])
+        return stop(self.directory, reap=lambda: [p.popen.poll() for p in self.processes])
 
 
 def connect(url, password_file=None):
@@ -266,8 +264,8 @@ def stop(directory, reap=lambda: None):
         with open(os.path.join(directory, STATE_FILE), encoding="utf-8") as file:
             state = json.load(file)
     except (OSError, ValueError) as error:
-        raise DemoError(f"{directory} is not a cluster that the demo has left up ({error})") from error
-    servers = [p for p in state["processes"] if p["name"] == "redis" or p["name"].startswith("ollama-")]
+        raise DemoError(f"the demo has left no cluster in {directory}: {error}") from error
+    servers = [p for p in state["processes"] if p["name"].startswith(("redis", "ollama-"))]
     daemons = [p for p in state["processes"] if p not in servers]
     _end(daemons, reap)  # while Redis is there to say goodbye to
     if not state["is_private"]:

@@ -11,28 +11,29 @@ SPEED = 4  # the simulated boards run this many times faster than real ones
 # A simulated Ollama has no model: it repeats what follows "echo". The speeds are those of a Pi.
 PI_5 = {"gemma3:1b": "size=815MB,load=2s,prompt_tps=60,gen_tps=11.5",
         "qwen2.5:0.5b": "size=398MB,load=1.2s,prompt_tps=120,gen_tps=20",
-        "nomic-embed-text": "size=274MB,load=1s,prompt_tps=400"}
+        "all-minilm": "kind=embed,size=46MB,load=300ms,prompt_tps=900,dim=384,family=bert"}
 PI_4 = {"gemma3:1b": "size=815MB,load=19s,prompt_tps=9.5,gen_tps=4",
         "qwen2.5:0.5b": "size=398MB,load=10s,prompt_tps=19,gen_tps=8",
-        "nomic-embed-text": "size=274MB,load=7s,prompt_tps=70"}
+        "all-minilm": "kind=embed,size=46MB,load=2s,prompt_tps=150,dim=384,family=bert"}
 NODES = [  # name, board, models, sensors
-    ("pi-1", "pi5", [f"{m},{PI_5[m]}" for m in ("gemma3:1b", "nomic-embed-text")],
+    ("pi-1", "pi5", [f"{m},{PI_5[m]}" for m in ("gemma3:1b", "all-minilm")],
      {"temp": 48.3, "ram_used_pct": 41.0}),
     ("pi-2", "pi5", [f"{m},{PI_5[m]}" for m in ("gemma3:1b", "qwen2.5:0.5b")],
      {"temp": 61.7, "ram_used_pct": 35.0}),
-    ("pi-3", "pi4", [f"{m},{PI_4[m]}" for m in ("gemma3:1b", "qwen2.5:0.5b", "nomic-embed-text")],
+    ("pi-3", "pi4", [f"{m},{PI_4[m]}" for m in ("gemma3:1b", "qwen2.5:0.5b", "all-minilm")],
      {"temp": 55.5, "ram_used_pct": 58.0}),
 ]
 
-SKY = ("Sunlight holds all colours. The air scatters the short waves, blue and violet, far more than "
-       "the long ones, and our eyes see blue better than violet.")
+SKY = ("Sunlight holds all colours. The air scatters the short waves, blue and violet, far more "
+       "than the long ones, and our eyes see blue better than violet.")
 HAIKU = "Four small boards at night, each holds a part of the words, the queue forgets none."
 TEA = "Boil the water, warm the pot, take one spoon of tea for each cup, and wait four minutes."
 GREEN = "For green tea let the water cool down to eighty degrees first, and wait only two minutes."
-STORY = ("Once upon a time a small computer lived on a shelf and answered every question that came by. "
-         "One evening somebody stumbled over its cable in the middle of a sentence. Its neighbours "
-         "heard nothing from it any more, waited a moment, took the question and told the whole story "
-         "from the beginning, and whoever had asked got one answer, complete, and never a second one.")
+STORY = ("Once upon a time a small computer lived on a shelf and answered every question that came "
+         "by. One evening somebody stumbled over its cable in the middle of a sentence. Its "
+         "neighbours heard nothing from it any more, waited a moment, took the question and told "
+         "the whole story from the beginning, and whoever had asked got one answer, complete, and "
+         "never a second one.")
 
 
 class Mix:
@@ -54,7 +55,7 @@ class Mix:
 
 
 def simulated_mix():
-    return Mix("gemma3:1b", "qwen2.5:0.5b", "nomic-embed-text", True)
+    return Mix("gemma3:1b", "qwen2.5:0.5b", "all-minilm", True)
 
 
 def _tags(url):
@@ -85,7 +86,8 @@ def real_mix(urls, wanted=None):
     order = sorted(count, key=lambda name: (-count[name], sizes[name], name))
     chats = [name for name in order if not embeds[name]]
     if wanted and _canonical(wanted) not in count:
-        raise DemoError(f"none of the Ollamas has {wanted}; they have: {', '.join(order) or 'nothing'}")
+        found = ", ".join(order) or "nothing"
+        raise DemoError(f"none of the Ollamas has {wanted}; they have: {found}")
     if not chats and not wanted:
         raise DemoError("the Ollamas have no model to talk to: try `ollama pull gemma3:1b`")
     chat = _canonical(wanted) if wanted else chats[0]

@@ -1,6 +1,7 @@
-"""What the demo prints: headings, wrapped lines with a request's name in front, the fleet as a table."""
+"""What the demo prints: headings, wrapped lines with a request's name in front, a table."""
 
 import os
+import re
 import sys
 import textwrap
 
@@ -10,7 +11,8 @@ COLOURS = {"head": "1", "name": "36", "good": "32", "bad": "31", "warn": "33", "
 
 
 def _has_colour():
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return sys.stdout.isatty() and not plain
 
 
 def paint(text, colour):
@@ -41,14 +43,23 @@ def _cells(value, width):
     return textwrap.wrap(value, width, break_on_hyphens=False) or [""]
 
 
-def _widths(rows, flexible):
-    """Natural widths, the flexible last columns cut down evenly until a row fits the screen."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+def _shrink(widths, least):
+    """Takes from the widest column that is above its least width until a row fits the screen."""
     while sum(widths) + 2 * (len(widths) - 1) > WIDTH:
-        widest = max(range(len(widths) - flexible, len(widths)), key=lambda i: widths[i])
-        if widths[widest] <= 8:
+        wide = [i for i, width in enumerate(widths) if width > least[i]]
+        if not wide:
             break
-        widths[widest] -= 1
+        widths[max(wide, key=lambda i: widths[i])] -= 1
+
+
+def _widths(rows, flexible):
+    """Natural widths; the last `flexible` columns give way, by whole words if that is enough."""
+    columns = list(zip(*rows))
+    widths = [max(map(len, column)) for column in columns]
+    fixed = len(columns) - flexible
+    words = [max(len(word) for cell in column for word in cell.split()) for column in columns]
+    _shrink(widths, widths[:fixed] + words[fixed:])
+    _shrink(widths, widths[:fixed] + [8] * flexible)
     return widths
 
 
@@ -73,7 +84,7 @@ def _number(value, unit):
 
 def node_row(health, age_s, lost_s):
     """(cells, colour) of a node, from its health object and the age of its last sign of life."""
-    board = (health.get("board") or "?").replace("Raspberry ", "").split(" Model")[0].split(" Rev")[0]
+    board = re.sub(r"^Raspberry | Model .*| Rev .*", "", health.get("board") or "?")
     if age_s >= lost_s:
         state, colour = f"lost, silent for {age_s:.0f} s", "bad"
     elif health.get("available"):

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "common/json.h"
+#include "common/request.h"
 
 static bool has_role(struct span message, const char *role)
 {
@@ -62,4 +63,24 @@ bool conversation_key(struct span model, struct span messages, struct span promp
     hash = span_hash_add(hash, beginning);
     (void)snprintf(buf, CONVERSATION_KEY_SIZE, "%016" PRIx64, hash);
     return true;
+}
+
+size_t conversation_of(const struct request *request, char *buf)
+{
+    struct span none = {NULL, 0};
+    char key[CONVERSATION_KEY_SIZE];
+
+    buf[0] = '\0';
+    if (request->session.len > 0) {
+        (void)span_copy(request->session, buf, REQUEST_SESSION_MAX + 1);
+        return request->session.len;
+    }
+    if (request->kind == REQUEST_EMBED ||
+        !conversation_key(span_str(request->model_name),
+                          request->kind == REQUEST_CHAT ? request->payload : none,
+                          request->kind == REQUEST_GENERATE ? request->payload : none,
+                          json_get(request->params, "system"), key))
+        return 0;
+    (void)span_copy(span_str(key), buf, REQUEST_SESSION_MAX + 1);
+    return CONVERSATION_KEY_SIZE - 1;
 }

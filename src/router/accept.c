@@ -5,13 +5,14 @@
 #include "common/clock.h"
 #include "common/conversation.h"
 #include "common/err.h"
-#include "common/json.h"
 #include "common/reply.h"
 #include "common/request.h"
 
 #include "router_state.h"
 
-#define FETCH_MAX 32 /* parked entries being read again at a time */
+#define REDIS_TIME_LAG_MAX_MS 1000 /* of router_redis_ms() behind Redis */
+
+#define FETCH_MAX             32 /* parked entries being read again at a time */
 
 bool accept_knows(const struct router *router, struct span entry_id)
 {
@@ -70,29 +71,21 @@ static void end_exhausted(struct router *router, const struct request *request)
 
 static uint64_t session_hash(const struct request *request)
 {
-    char key[CONVERSATION_KEY_SIZE];
-    struct span messages = request->kind == REQUEST_CHAT ? request->payload : span_str(NULL);
-    struct span prompt = request->kind == REQUEST_GENERATE ? request->payload : span_str(NULL);
+    char conversation[REQUEST_SESSION_MAX + 1];
+    size_t len = conversation_of(request, conversation);
 
-    if (request->session.len > 0)
-        return span_hash(request->session);
-    if (request->kind == REQUEST_EMBED)
-        return 0;
-    if (!conversation_key(span_str(request->model_name), messages, prompt,
-                          json_get(request->params, "system"), key))
-        return 0;
-    return span_hash(span_str(key));
+    return len > 0 ? span_hash((struct span){conversation, len}) : 0;
 }
 
-/* When the entry came to Redis. Its id says so, unless the client chose the id itself: an id from
- * the future counts from now. */
+/* When the entry came to Redis. Its id says so, unless the client chose the id itself: one from the
+ * future counts from now. Our idea of Redis time may lag a little behind the ids of Redis. */
 static int64_t submitted_ms(const struct router *router, const struct request *request)
 {
-    int64_t now_ms = router_redis_ms(router), id_ms = entry_id_ms(request->id);
+    int64_t now_ms = router_redis_ms(router);
+    int64_t ms = request->came_back && request->submitted_ms > 0 ? request->submitted_ms
+                                                                 : entry_id_ms(request->id);
 
-    if (request->came_back && request->submitted_ms > 0)
-        return request->submitted_ms < now_ms ? request->submitted_ms : now_ms;
-    return id_ms < now_ms ? id_ms : now_ms;
+    return ms <= now_ms + REDIS_TIME_LAG_MAX_MS ? ms : now_ms;
 }
 
 static int64_t deadline_ms(const struct router *router, const struct request *request,

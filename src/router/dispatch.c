@@ -224,7 +224,8 @@ static void on_dispatch(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    if (router->redis_ok && !router->stopping && clock_now_ms() >= router->hold_until_ms &&
+    if (router->redis_ok && redis_conn_is_ready(router->commands) && !router->stopping &&
+        clock_now_ms() >= router->hold_until_ms &&
         window_state_count(&router->window, WINDOW_WAITING) > 0)
         pass(router);
 }

@@ -18,7 +18,8 @@
 
 #define CANCELS_KEPT      1024 /* newest cancels remembered, for entries not yet read */
 #define CANCELS_KEPT_TEXT "1024"
-#define RUN_MEAN_SHARE    8 /* a new figure counts one eighth in the moving average */
+#define LISTEN_RETRY_MS   1000 /* after an error reply */
+#define RUN_MEAN_SHARE    8    /* a new figure counts one eighth in the moving average */
 
 struct recent_cancel {
     int64_t redis_ms; /* of the control entry; 0: slot unused */
@@ -49,12 +50,28 @@ static void remember_cancel(struct router *router, const struct control_entry *e
 /* --- P:control -----------------------------------------------------------------------------------
  */
 
+/* Without the group there is no mark of what has been applied: it is made again, and everything on
+ * the stream is applied once more, which ends in the same state. */
+static void remake_group(struct router *router, const struct redisReply *reply)
+{
+    if (!reply_is_error(reply, "NOGROUP"))
+        return;
+    router_make_groups(router, NULL);
+    redis_conn_stop(router->listen);
+    router->listening = false;
+    redis_conn_start(router->listen);
+}
+
 static void on_cancel(const struct redisReply *reply, void *arg)
 {
     struct router *router = arg;
 
-    if (!reply || router_refused(router, reply, "cancel"))
+    if (!reply)
         return;
+    if (router_refused(router, reply, "cancel")) {
+        remake_group(router, reply);
+        return;
+    }
     log_debug("event=cancel_applied job=%.*s", SPAN_ARG(reply_span(reply_at(reply, 0))));
     router->lengths_ms = clock_now_ms(); /* it may lie unstarted on a node's stream */
 }
@@ -99,9 +116,12 @@ static void on_drain(const struct redisReply *reply, void *arg)
 {
     struct router *router = arg;
 
-    if (!reply || router_refused(router, reply, "drain"))
+    if (!reply)
         return;
-    watch_soon(router);
+    if (router_refused(router, reply, "drain"))
+        remake_group(router, reply);
+    else
+        watch_soon(router);
 }
 
 static void send_drain(struct router *router, const struct control_entry *entry)
@@ -231,14 +251,18 @@ static void apply_stream(struct router *router, const struct redisReply *stream)
     }
 }
 
-/* An error is no reason to read again at once: listen_tick() begins anew. */
+/* An error is no reason to read again at once: listen_start() begins anew at a tick. */
 static void on_read(const struct redisReply *reply, void *arg)
 {
     struct router *router = arg;
 
     router->listening = false;
-    if (!reply || !router->redis_ok || router_refused(router, reply, "listen"))
+    if (!reply || !router->redis_ok)
         return;
+    if (router_refused(router, reply, "listen")) {
+        router->listen_retry_ms = clock_now_ms() + LISTEN_RETRY_MS;
+        return;
+    }
     for (size_t i = 0; i < reply_count(reply); i++)
         apply_stream(router, reply_at(reply, i));
     read_on(router);
@@ -249,8 +273,9 @@ static void on_old_control(const struct redisReply *reply, void *arg)
 {
     struct router *router = arg;
 
-    if (!reply || router_refused(router, reply, "control"))
+    if (!reply)
         return;
+    (void)router_refused(router, reply, "control");
     for (size_t i = reply_count(reply); i > 0; i--) {
         struct control_entry entry;
 
@@ -297,7 +322,8 @@ void listen_start(struct router *router)
     const char *control[] = {"XREVRANGE", router->keys.control, "+", "-",
                              "COUNT",     CANCELS_KEPT_TEXT};
 
-    if (router->listening || !router->redis_ok || !redis_conn_is_ready(router->listen))
+    if (router->listening || !router->redis_ok || !redis_conn_is_ready(router->listen) ||
+        clock_now_ms() < router->listen_retry_ms)
         return;
     router->listening = router_send(router->listen, on_last_event, router, 6, last_event) &&
                         router_send(router->listen, on_control_group, router, 3, groups) &&

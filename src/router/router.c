@@ -30,18 +30,30 @@ bool router_send(struct redis_conn *conn, redis_conn_callback *callback, void *a
     return redis_conn_send(conn, callback, arg, argc, argv, len);
 }
 
+static struct log_repeat *trouble_gate(struct router *router, const char *what)
+{
+    size_t i = 0;
+
+    while (i + 1 < ROUTER_TROUBLES_MAX && router->troubles[i].what &&
+           strcmp(router->troubles[i].what, what) != 0)
+        i++;
+    router->troubles[i].what = what;
+    return &router->troubles[i].gate;
+}
+
 bool router_refused(struct router *router, const struct redisReply *reply, const char *what)
 {
+    struct log_repeat *gate = trouble_gate(router, what);
     const char *error = reply_error(reply);
 
     if (!error) {
-        if (log_repeat_end(&router->redis_trouble))
-            log_info("event=redis_accepts_again refused=%u", router->redis_trouble.repeats);
+        if (log_repeat_end(gate))
+            log_info("event=redis_accepts_again what=\"%s\" refused=%u", what, gate->repeats);
         return false;
     }
-    if (log_repeat_begin(&router->redis_trouble, clock_now_ms()))
-        log_warn("event=redis_refuses what=%s error=\"%s\" times=%u", what, error,
-                 router->redis_trouble.repeats);
+    if (log_repeat_begin(gate, clock_now_ms()))
+        log_warn("event=redis_refuses what=\"%s\" error=\"%s\" times=%u", what, error,
+                 gate->repeats);
     if (reply_is_error(reply, "READONLY") || reply_is_error(reply, "LOADING") ||
         reply_is_error(reply, "MASTERDOWN"))
         redis_conn_reset(router->commands);

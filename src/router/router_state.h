@@ -39,6 +39,13 @@ struct recent_cancel;
 /* The sentence of deadline_exceeded for a request that no node has. */
 #define SWEEP_DEADLINE_TEXT "its time (timeout_ms) passed while it waited for a node"
 
+/* Error replies to one kind of command: told once, with growing pauses, and when it is over. */
+#define ROUTER_TROUBLES_MAX 32
+struct router_trouble {
+    const char *what; /* NULL: unused */
+    struct log_repeat gate;
+};
+
 struct router {
     const struct options_program *program;
     const struct options *options;
@@ -54,8 +61,8 @@ struct router {
     /* Redis: usable once the scripts are loaded and the groups exist. */
     bool redis_ok;
     int64_t redis_ok_ms; /* monotonic: since when; nobody is judged lost within node_lost of it */
-    int64_t redis_ahead_ms;          /* Redis time - monotonic time; valid while redis_ok */
-    struct log_repeat redis_trouble; /* error replies that repeat */
+    int64_t redis_ahead_ms; /* Redis time - monotonic time; valid while redis_ok */
+    struct router_trouble troubles[ROUTER_TROUBLES_MAX]; /* error replies that repeat */
 
     /* The core, and the memory it lives in. */
     struct names names;
@@ -76,12 +83,12 @@ struct router {
 
     /* dispatch.c */
     struct event *dispatch_timer;
-    unsigned moving;           /* move.lua calls without an answer */
-    int64_t hold_until_ms;     /* no move before: Redis refused one */
-    struct log_repeat no_room; /* OOM and the like */
+    unsigned moving;       /* move.lua calls without an answer */
+    int64_t hold_until_ms; /* no move before: Redis refused one */
 
     /* listen.c */
     bool listening;
+    int64_t listen_retry_ms; /* monotonic: not before, after an error */
     char control_id[STREAM_ID_MAX + 1], events_id[STREAM_ID_MAX + 1]; /* read up to here */
     struct recent_cancel *cancels; /* ring of the newest cancels: see listen.c */
     size_t cancels_next;

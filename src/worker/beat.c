@@ -46,8 +46,7 @@ struct span beat_encode(struct worker *w)
     return buf_span(&w->beat.json);
 }
 
-/* --- the answer --------------------------------------------------------------------------------
- */
+/* --- the answer ------------------------------------------------------------------------------- */
 
 static void hear_verdicts(struct worker *w, const struct redisReply *reply)
 {
@@ -55,10 +54,11 @@ static void hear_verdicts(struct worker *w, const struct redisReply *reply)
 
     for (size_t i = 0; i < beat->n_asked; i++) {
         struct span verdict = reply_span(reply_at(reply, FIRST_VERDICT + i));
-        if (span_is(verdict, "cancel"))
+        if (span_is(verdict, "cancel")) {
             jobs_cancel(beat->asked[i].job, beat->asked[i].generation);
-        else if (span_is(verdict, "lost"))
+        } else if (span_is(verdict, "lost")) {
             jobs_lose(beat->asked[i].job, beat->asked[i].generation);
+        }
     }
 }
 
@@ -84,8 +84,7 @@ static void on_beat(const struct redisReply *reply, void *arg)
     }
 }
 
-/* --- sending -----------------------------------------------------------------------------------
- */
+/* --- sending ---------------------------------------------------------------------------------- */
 
 static bool may_beat(const struct worker *w)
 {

@@ -28,12 +28,12 @@ static bool is_good(struct worker *w, const struct redisReply *reply)
             log_info("event=control_obeys after=%u", control->refused.repeats);
         return true;
     }
-    if (log_repeat_begin(&control->refused, now_ms))
+    if (log_repeat_begin(&control->refused, now_ms)) {
         log_warn("event=control_refused why=\"%s\" repeats=%u", reply_error(reply),
                  control->refused.repeats);
+    }
     control->retry_ms = now_ms + backoff_ms(control->failures++, (uint32_t)now_ms);
-    if (command_needs_reset(reply))
-        redis_conn_reset(control->conn);
+    session_reset_if_useless(w, reply);
     return false;
 }
 
@@ -42,10 +42,12 @@ static void apply(struct worker *w, struct span id, const struct redisReply *fie
     struct span op = reply_span(reply_field(fields, "op"));
     struct span node = reply_span(reply_field(fields, "node"));
 
-    if (span_is(op, "cancel"))
+    if (span_is(op, "cancel")) {
         jobs_cancel_request(w, reply_span(reply_field(fields, FIELD_REQUEST_ID)), entry_id_ms(id));
-    else if ((span_is(op, "drain") || span_is(op, "undrain")) && span_is(node, w->config.node_id))
+    } else if ((span_is(op, "drain") || span_is(op, "undrain")) &&
+               span_is(node, w->config.node_id)) {
         beat_repeat(w); /* a router writes P:drained; it may be about to */
+    }
 }
 
 static void on_entries(const struct redisReply *reply, void *arg)

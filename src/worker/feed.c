@@ -17,15 +17,16 @@ static void on_refused(struct worker *w, const struct redisReply *reply)
     struct feed *feed = &w->feed;
     int64_t now_ms = clock_now_ms();
 
-    if (log_repeat_begin(&feed->refused, now_ms))
+    if (log_repeat_begin(&feed->refused, now_ms)) {
         log_warn("event=feed_refused why=\"%s\" repeats=%u", reply_error(reply),
                  feed->refused.repeats);
+    }
     feed->retry_ms = now_ms + backoff_ms(feed->failures++, (uint32_t)now_ms);
     if (command_lost_group(reply)) {
         feed->group_missing = true;
         beat_now(w); /* has Redis forgotten our epoch as well? */
-    } else if (command_needs_reset(reply)) {
-        redis_conn_reset(feed->conn);
+    } else {
+        session_reset_if_useless(w, reply);
     }
 }
 

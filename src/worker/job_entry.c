@@ -1,5 +1,10 @@
 #include "job_entry.h"
 
+#include <string.h>
+
+#include "common/conversation.h"
+#include "common/err.h"
+#include "common/json.h"
 #include "common/request.h"
 
 #include "jobs.h"
@@ -12,9 +17,22 @@ static size_t copy_bytes(struct span s, char *buf, size_t cap)
 {
     size_t len = s.len < cap ? s.len : cap;
 
-    for (size_t i = 0; i < len; i++)
-        buf[i] = s.ptr[i];
-    return len;
+    if (s.ptr)
+        memcpy(buf, s.ptr, len);
+    return s.ptr ? len : 0;
+}
+
+/* A foreign entry may hold anything, and what is no JSON begins no conversation. */
+static void take_conversation(struct job *job, const struct request *request)
+{
+    char conversation[REQUEST_SESSION_MAX + 1] = "";
+    struct err why;
+    bool is_json = (request->kind != REQUEST_CHAT || json_check(request->payload, &why) == 0) &&
+                   (!request->params.ptr || json_check(request->params, &why) == 0);
+    size_t len = is_json ? conversation_of(request, conversation) : 0;
+
+    job->session_len =
+        copy_bytes((struct span){conversation, len}, job->session, sizeof job->session);
 }
 
 void job_take_request(struct job *job, const struct request *request)
@@ -26,7 +44,7 @@ void job_take_request(struct job *job, const struct request *request)
     if (!span_copy(request->model, job->model, sizeof job->model))
         (void)span_copy(span_str(request->model_name), job->model, sizeof job->model);
     (void)span_copy(request->tried, job->tried, sizeof job->tried);
-    job->session_len = copy_bytes(request->session, job->session, sizeof job->session);
+    take_conversation(job, request);
     job->has_metadata = request->metadata.ptr != NULL;
     job->metadata_len = copy_bytes(request->metadata, job->metadata, sizeof job->metadata);
     job->wants_stream = request->stream;

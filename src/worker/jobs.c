@@ -13,8 +13,7 @@
 #include "run.h"
 #include "worker.h"
 
-/* --- counting and finding ----------------------------------------------------------------------
- */
+/* --- counting and finding --------------------------------------------------------------------- */
 
 unsigned jobs_in_flight(const struct worker *w)
 {
@@ -71,8 +70,7 @@ static struct job *find_place(struct worker *w)
     return NULL;
 }
 
-/* --- a job comes -------------------------------------------------------------------------------
- */
+/* --- a job comes ------------------------------------------------------------------------------ */
 
 /* Decodes the entry into a FETCHED job. NULL: there is nothing to do (it was buried). */
 static struct job *job_new(struct worker *w, struct job *place, const struct redisReply *entry,
@@ -150,8 +148,7 @@ bool jobs_fetch(struct worker *w, const struct redisReply *entry)
     return true;
 }
 
-/* --- a job ends --------------------------------------------------------------------------------
- */
+/* --- a job ends ------------------------------------------------------------------------------- */
 
 /* One end for all: the call is closed, the time taken, the end decided. */
 static void job_end(struct job *job)
@@ -303,8 +300,7 @@ void jobs_abandon(struct worker *w)
     }
 }
 
-/* --- going on ----------------------------------------------------------------------------------
- */
+/* --- going on --------------------------------------------------------------------------------- */
 
 static void job_clear(struct job *job)
 {
@@ -312,6 +308,7 @@ static void job_clear(struct job *job)
     buf_done(&job->response);
     buf_done(&job->refusal);
     buf_done(&job->stream.out);
+    buf_done(&job->stream.rest);
     lines_done(&job->lines);
     answer_done(&job->answer);
     chunks_done(&job->stream.chunks);

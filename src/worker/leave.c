@@ -45,20 +45,20 @@ void leave_forgotten(struct worker *w)
     gone(w, "Redis has forgotten this node");
 }
 
-/* --- goodbye -----------------------------------------------------------------------------------
- */
+/* --- goodbye ---------------------------------------------------------------------------------- */
 
 static void on_goodbye(const struct redisReply *reply, void *arg)
 {
     struct worker *w = arg;
 
     w->leave.is_asking = false;
-    if (command_is(reply, "ok"))
+    if (command_is(reply, "ok")) {
         gone(w, "all work is done or given back");
-    else if (command_is(reply, "fenced"))
+    } else if (command_is(reply, "fenced")) {
         gone(w, "another process has this node id by now");
-    else if (reply_error(reply))
+    } else if (reply_error(reply)) {
         session_refused(w, "goodbye", reply);
+    }
 }
 
 static void say_goodbye(struct worker *w)
@@ -76,8 +76,7 @@ static void say_goodbye(struct worker *w)
     w->leave.is_asking = scripts_call(w->session.commands, SCRIPT_GOODBYE, &args, on_goodbye, w);
 }
 
-/* --- what is left on the stream ----------------------------------------------------------------
- */
+/* --- what is left on the stream --------------------------------------------------------------- */
 
 static void on_left(const struct redisReply *reply, void *arg)
 {
@@ -144,8 +143,9 @@ void leave_tick(struct worker *w, int64_t now_ms)
     if (leave->wants_look && w->reconcile.is_busy)
         return;
     leave->next_ms = now_ms + LEAVE_PAUSE_MS;
-    if (leave->wants_look)
+    if (leave->wants_look) {
         look(w);
-    else
+    } else {
         ask_length(w);
+    }
 }

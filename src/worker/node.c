@@ -15,12 +15,14 @@ static void log_change(const struct worker *w, const struct availability_change 
 {
     char temp[32] = "-", ram[32] = "-";
 
-    if (change->has_temp)
+    if (change->has_temp) {
         (void)snprintf(temp, sizeof temp, "%d.%d", change->temp_mc / 1000,
                        (change->temp_mc < 0 ? -change->temp_mc : change->temp_mc) % 1000 / 100);
-    if (change->has_ram)
+    }
+    if (change->has_ram) {
         (void)snprintf(ram, sizeof ram, "%d.%d", change->ram_permille / 10,
                        change->ram_permille % 10);
+    }
     log_info("event=availability node=%s from=\"%s\" to=\"%s\" temp_c=%s ram_percent=%s",
              w->config.node_id, availability_reason_name(change->from),
              availability_reason_name(change->to), temp, ram);

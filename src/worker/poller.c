@@ -12,8 +12,7 @@
 
 static void ask(struct worker *w, enum poller_step step);
 
-/* --- what the answers mean ---------------------------------------------------------------------
- */
+/* --- what the answers mean -------------------------------------------------------------------- */
 
 static void set_state(struct worker *w, enum ollama_state state, const char *why)
 {
@@ -22,12 +21,13 @@ static void set_state(struct worker *w, enum ollama_state state, const char *why
     if (poller->state == state)
         return;
     poller->state = state;
-    if (state == OLLAMA_UP)
+    if (state == OLLAMA_UP) {
         log_info("event=ollama_up node=%s url=%s version=%s", w->config.node_id, w->config.ollama,
                  poller->version);
-    else
+    } else {
         log_warn("event=ollama_down node=%s url=%s why=\"%s\"", w->config.node_id, w->config.ollama,
                  why);
+    }
     node_judge(w);
     beat_soon(w);
 }
@@ -116,10 +116,11 @@ static void after_ps(struct worker *w)
 {
     struct poller *poller = &w->poller;
 
-    if (poller->wants_tags || clock_now_ms() >= poller->next_tags_ms)
+    if (poller->wants_tags || clock_now_ms() >= poller->next_tags_ms) {
         ask(w, POLLER_TAGS);
-    else
+    } else {
         set_state(w, OLLAMA_UP, "");
+    }
 }
 
 static void take_ps(struct worker *w, const struct http_outcome *outcome)
@@ -136,10 +137,11 @@ static void take_ps(struct worker *w, const struct http_outcome *outcome)
         return;
     }
     if (is_whole && outcome->status == 200) {
-        if (ps_decode(buf_span(&poller->answer), &poller->ps, &err) < 0)
+        if (ps_decode(buf_span(&poller->answer), &poller->ps, &err) < 0) {
             log_debug("event=ps_garbage why=\"%s\"", err.msg);
-        else if (resident_hash(&poller->ps) != before)
+        } else if (resident_hash(&poller->ps) != before) {
             beat_soon(w);
+        }
         node_on_resident(w);
         probe_on_resident(w);
     }
@@ -154,18 +156,18 @@ static void take_tags(struct worker *w, const struct http_outcome *outcome)
 
     poller->next_tags_ms = clock_now_ms() + POLLER_TAGS_RETRY_MS;
     if (outcome->result == HTTP_OK_COMPLETE && outcome->status == 200) {
-        if (tags_decode(buf_span(&poller->answer), &poller->tags, &err) < 0)
+        if (tags_decode(buf_span(&poller->answer), &poller->tags, &err) < 0) {
             log_debug("event=tags_garbage why=\"%s\"", err.msg);
-        else
+        } else {
             poller->next_tags_ms = clock_now_ms() + POLLER_TAGS_MS;
+        }
         if (installed_hash(&poller->tags) != before)
             beat_soon(w);
     }
     set_state(w, OLLAMA_UP, "");
 }
 
-/* --- calls -------------------------------------------------------------------------------------
- */
+/* --- calls ------------------------------------------------------------------------------------ */
 
 static void on_data(struct span bytes, void *arg)
 {

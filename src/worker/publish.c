@@ -2,6 +2,7 @@
 
 #include <hiredis/hiredis.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/clock.h"
 #include "common/reply.h"
@@ -12,20 +13,19 @@
 #include "run.h"
 #include "worker.h"
 
-/* --- for all of them ---------------------------------------------------------------------------
- */
+/* --- for all of them -------------------------------------------------------------------------- */
 
 void publish_refused(struct job *job, const char *what, const struct redisReply *reply)
 {
     struct worker *w = job->worker;
     const char *why = reply_error(reply);
 
-    if (log_repeat_begin(&w->jobs.refused, clock_now_ms()))
+    if (log_repeat_begin(&w->jobs.refused, clock_now_ms())) {
         log_warn("event=job_refused what=%s request_id=%s why=\"%s\" repeats=%u", what,
                  job->request_id, why ? why : "an answer that was not expected",
                  w->jobs.refused.repeats);
-    if (command_needs_reset(reply))
-        redis_conn_reset(w->session.commands);
+    }
+    session_reset_if_useless(w, reply);
 }
 
 void publish_keys(struct script_args *args, const struct job *job, char job_key[static KEY_MAX])
@@ -58,8 +58,7 @@ bool publish_call(struct job *job, enum script script, const struct script_args 
     return true;
 }
 
-/* --- start -------------------------------------------------------------------------------------
- */
+/* --- start ------------------------------------------------------------------------------------ */
 
 static void start_again(struct job *job, int64_t pause_ms)
 {
@@ -125,8 +124,7 @@ void publish_start(struct job *job)
         job_step(&job->state, JOB_EVENT_SEND);
 }
 
-/* --- chunks and status -------------------------------------------------------------------------
- */
+/* --- chunks and status ------------------------------------------------------------------------ */
 
 /* What chunk.lua says about the job as a whole. True if the entry was written. */
 static bool chunk_told(struct job *job, const struct redisReply *reply)
@@ -135,16 +133,17 @@ static bool chunk_told(struct job *job, const struct redisReply *reply)
         return true;
     if (job->state != JOB_RUNNING)
         return false;
-    if (command_is(reply, "cancelled"))
+    if (command_is(reply, "cancelled")) {
         job_stop(job, VERDICT_EVENT_CANCELLED, span_str(""));
-    else if (command_is(reply, "lost"))
+    } else if (command_is(reply, "lost")) {
         jobs_lose(job, job->generation);
-    else if (command_is(reply, "fenced"))
+    } else if (command_is(reply, "fenced")) {
         beat_now(job->worker);
-    else if (command_is(reply, "undeliverable"))
+    } else if (command_is(reply, "undeliverable")) {
         job->stream.is_off = true;
-    else if (reply)
+    } else if (reply) {
         publish_refused(job, "chunk", reply);
+    }
     return false;
 }
 
@@ -164,6 +163,8 @@ static void on_chunk(const struct redisReply *reply, void *arg)
 
     job->outstanding--;
     job->stream.is_on_its_way = false;
+    if (!reply)
+        job->stream.is_rest_sent = false;
     if (chunk_told(job, reply)) {
         buf_clear(&job->stream.out);
         job->stream.seq++;
@@ -237,28 +238,58 @@ void publish_chunks(struct job *job, int64_t now_ms)
     stream->is_on_its_way = send_chunk(job, buf_span(&stream->out), stream->seq, on_chunk);
 }
 
-/* What is still on its way or was refused goes first, then all that waits, back to back: the
- * commands of one connection are carried out in order, so no answer is waited for. */
+/* Empties the chunks into stream->rest, behind the entry that is not acknowledged yet. */
+static void collect_rest(struct job *job, int64_t now_ms)
+{
+    struct job_stream *stream = &job->stream;
+
+    stream->has_rest = true;
+    stream->rest_seq = stream->seq;
+    buf_init(&stream->rest, 2 * stream->out.max_bytes);
+    do {
+        if (stream->out.len > 0 && buf_add_span(&stream->rest, buf_span(&stream->out)))
+            (void)buf_add(&stream->rest, "\n", 1);
+        buf_clear(&stream->out);
+    } while (chunks_take(&stream->chunks, now_ms, &stream->out));
+}
+
+static void on_rest(const struct redisReply *reply, void *arg)
+{
+    struct job *job = arg;
+
+    job->outstanding--;
+    if (!reply)
+        job->stream.is_rest_sent = false;
+    job_drive(job, clock_now_ms());
+}
+
+/* The commands of one connection are carried out in order, so they go out back to back, and no
+ * answer is waited for; only a lost connection makes it necessary to send them again. */
 void publish_rest(struct job *job, int64_t now_ms)
 {
     struct job_stream *stream = &job->stream;
-    int64_t seq = stream->seq;
+    bool skip = stream->is_on_its_way;
 
     if (!job->wants_stream || stream->is_off)
         return;
-    stream->is_off = true;
-    if (stream->out.len > 0 && !stream->is_on_its_way)
-        (void)send_chunk(job, buf_span(&stream->out), seq, on_status);
-    seq += stream->out.len > 0;
-    buf_clear(&stream->out);
-    while (chunks_take(&stream->chunks, now_ms, &stream->out)) {
-        (void)send_chunk(job, buf_span(&stream->out), seq++, on_status);
-        buf_clear(&stream->out);
+    if (!stream->has_rest)
+        collect_rest(job, now_ms);
+    if (stream->is_rest_sent || stream->rest.failed)
+        return;
+    stream->is_rest_sent = true;
+    struct span left = buf_span(&stream->rest);
+    for (int64_t seq = stream->rest_seq; left.len > 0; seq++) {
+        const char *end = memchr(left.ptr, '\n', left.len);
+        size_t len = end ? (size_t)(end - left.ptr) : left.len;
+        if (!skip)
+            (void)send_chunk(job, (struct span){left.ptr, len}, seq, on_rest);
+        skip = false;
+        left.ptr += end ? len + 1 : len;
+        left.len -= end ? len + 1 : len;
     }
 }
 
-/* --- bury --------------------------------------------------------------------------------------
- */
+/* --- bury ------------------------------------------------------------------------------------- */
 
 static void on_buried(const struct redisReply *reply, void *arg)
 {

@@ -69,8 +69,7 @@ static void on_end(const struct redisReply *reply, void *arg)
     job_drive(job, clock_now_ms());
 }
 
-/* --- requeue -----------------------------------------------------------------------------------
- */
+/* --- requeue ---------------------------------------------------------------------------------- */
 
 static bool send_requeue(struct job *job)
 {
@@ -102,8 +101,7 @@ static bool send_requeue(struct job *job)
     return publish_call(job, SCRIPT_REQUEUE, &args, on_end);
 }
 
-/* --- finish ------------------------------------------------------------------------------------
- */
+/* --- finish ----------------------------------------------------------------------------------- */
 
 static void field(struct script_args *args, const char *name, const char *value)
 {
@@ -165,10 +163,11 @@ static bool send_finish(struct job *job)
     field(&args, "type", is_done ? "done" : "error");
     field(&args, FIELD_REQUEST_ID, job->request_id);
     field_i64(&args, FIELD_ATTEMPT, job->attempt);
-    if (is_done)
+    if (is_done) {
         done_fields(&args, job);
-    else
+    } else {
         error_fields(&args, job);
+    }
     if (job->has_metadata) {
         script_arg(&args, FIELD_METADATA);
         script_arg_span(&args, (struct span){job->metadata, job->metadata_len});

@@ -21,7 +21,8 @@ bool publish_call(struct job *job, enum script script, const struct script_args 
 /* An error reply: logged when it begins, and not each time. */
 void publish_refused(struct job *job, const char *what, const struct redisReply *reply);
 
-/* All chunks that wait, due or not; there are no more after that. */
+/* Before a `done` entry: all chunks that are not acknowledged, due or not. Again, after a lost
+ * connection, under the same numbers. */
 void publish_rest(struct job *job, int64_t now_ms);
 
 #endif

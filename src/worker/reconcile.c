@@ -47,8 +47,7 @@ static void finish_look(struct worker *w)
     session_on_reconciled(w);
 }
 
-/* --- one entry ---------------------------------------------------------------------------------
- */
+/* --- one entry -------------------------------------------------------------------------------- */
 
 static void on_acked(const struct redisReply *reply, void *arg)
 {
@@ -119,8 +118,7 @@ static void next_entry(struct worker *w)
     }
 }
 
-/* --- pages -------------------------------------------------------------------------------------
- */
+/* --- pages ------------------------------------------------------------------------------------ */
 
 static void on_page(const struct redisReply *reply, void *arg)
 {

@@ -13,8 +13,7 @@
  * used again. */
 #define CLOSE_MS 2000
 
-/* --- the answer --------------------------------------------------------------------------------
- */
+/* --- the answer ------------------------------------------------------------------------------- */
 
 static void learn(struct job *job)
 {
@@ -125,8 +124,7 @@ static void on_data(struct span bytes, void *arg)
     job_drive(job, now_ms);
 }
 
-/* --- the end of the call -----------------------------------------------------------------------
- */
+/* --- the end of the call ---------------------------------------------------------------------- */
 
 static void complete(struct job *job, const struct http_outcome *outcome)
 {
@@ -135,10 +133,11 @@ static void complete(struct job *job, const struct http_outcome *outcome)
         job_stop(job, VERDICT_EVENT_HTTP_STATUS, buf_span(&job->refusal));
         return;
     }
-    if (job->kind == REQUEST_EMBED)
+    if (job->kind == REQUEST_EMBED) {
         judge(job, answer_end_body(&job->answer));
-    else
+    } else {
         take_lines(job, lines_end);
+    }
     if (job->state == JOB_RUNNING)
         job_stop(job, VERDICT_EVENT_ENDED, span_str(""));
 }
@@ -170,8 +169,7 @@ static void on_done(const struct http_outcome *outcome, void *arg)
     job_drive(job, clock_now_ms());
 }
 
-/* --- start and limits --------------------------------------------------------------------------
- */
+/* --- start and limits ------------------------------------------------------------------------- */
 
 static void prepare(struct job *job)
 {

@@ -58,15 +58,29 @@ void session_refused(struct worker *w, const char *what, const struct redisReply
     struct session *session = &w->session;
     const char *why = reply_error(reply);
 
-    if (log_repeat_begin(&session->refused, clock_now_ms()))
+    if (log_repeat_begin(&session->refused, clock_now_ms())) {
         log_warn("event=redis_refused what=%s why=\"%s\" repeats=%u", what,
                  why ? why : "an answer that was not expected", session->refused.repeats);
-    if (session->state < SESSION_RECONCILING || command_needs_reset(reply))
-        redis_conn_reset(session->commands);
+    }
+    session->retry_ms = clock_now_ms() + SESSION_RETRY_MS;
+    session_reset_if_useless(w, reply);
 }
 
-/* --- registering -------------------------------------------------------------------------------
- */
+void session_reset_if_useless(struct worker *w, const struct redisReply *reply)
+{
+    struct session *session = &w->session;
+    int64_t now_ms = clock_now_ms();
+
+    if (!command_needs_reset(reply) ||
+        (session->reset_ms != 0 && now_ms - session->reset_ms < SESSION_RESET_PAUSE_MS))
+        return;
+    session->reset_ms = now_ms;
+    redis_conn_reset(session->commands);
+    redis_conn_reset(w->feed.conn);
+    redis_conn_reset(w->control.conn);
+}
+
+/* --- registering ------------------------------------------------------------------------------ */
 
 static void on_registered(const struct redisReply *reply, void *arg)
 {
@@ -74,13 +88,14 @@ static void on_registered(const struct redisReply *reply, void *arg)
     struct session *session = &w->session;
     int64_t epoch = 0;
 
+    session->is_registering = false;
     if (!reply)
         return;
-    session->registration_unknown = false;
     if (!command_is(reply, "ok") || !reply_i64(reply_at(reply, 1), &epoch)) {
-        session_refused(w, "register", reply);
+        session_refused(w, "register", reply); /* it may have come as far as the epoch */
         return;
     }
+    session->registration_unknown = false;
     session->epoch = epoch;
     log_info("event=registered node=%s epoch=%lld", w->config.node_id, (long long)epoch);
     (void)session_step(session, EV_REGISTERED);
@@ -102,12 +117,13 @@ static void register_node(struct worker *w)
     script_arg(&args, GROUP_WORKERS);
     script_arg_span(&args, beat_encode(w));
     script_arg_i64(&args, session->epoch + 1);
-    if (scripts_call(session->commands, SCRIPT_REGISTER, &args, on_registered, w))
+    session->is_registering =
+        scripts_call(session->commands, SCRIPT_REGISTER, &args, on_registered, w);
+    if (session->is_registering)
         session->registration_unknown = true;
 }
 
-/* --- the connection ----------------------------------------------------------------------------
- */
+/* --- the connection --------------------------------------------------------------------------- */
 
 static void on_loaded(bool ok, void *arg)
 {
@@ -173,6 +189,15 @@ void session_on_reconciled(struct worker *w)
     if (log_repeat_end(&w->session.refused))
         log_info("event=redis_obeys after=%u", w->session.refused.repeats);
     feed_read(w);
+}
+
+void session_tick(struct worker *w, int64_t now_ms)
+{
+    const struct session *session = &w->session;
+
+    if (session->state == SESSION_REGISTERING && !session->is_registering &&
+        now_ms >= session->retry_ms)
+        register_node(w);
 }
 
 bool session_can_write(const struct worker *w)

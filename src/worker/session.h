@@ -27,6 +27,8 @@ struct redisReply;
 struct worker;
 
 #define SESSION_COMMAND_TIMEOUT_MS 5000
+#define SESSION_RETRY_MS           1000
+#define SESSION_RESET_PAUSE_MS     60000
 
 enum session_state {
     SESSION_AWAY = 0,
@@ -42,7 +44,10 @@ struct session {
     struct redis_conn *commands;
     enum session_state state;  /* written by session_step() only */
     int64_t epoch;             /* 0: none yet */
-    bool registration_unknown; /* register.lua was sent and its answer never came */
+    bool is_registering;       /* register.lua is on its way */
+    bool registration_unknown; /* register.lua was sent and has not said 'ok' */
+    int64_t retry_ms;          /* REGISTERING: not before this moment */
+    int64_t reset_ms;          /* when the connections were last made anew; 0: never */
     struct log_repeat refused;
     char name[96]; /* of the connection */
 };
@@ -63,8 +68,13 @@ void session_on_unregistered(struct worker *w);
 /* reconcile.h has come to its end. */
 void session_on_reconciled(struct worker *w);
 
-/* An unexpected error reply on the connection for commands: logs it (once, not each time) and, if
- * only that can help, connects anew. */
+/* An unexpected error reply to a command of the session: logs it, once and not each time. */
 void session_refused(struct worker *w, const char *what, const struct redisReply *reply);
+
+/* If the error says that this server is of no use (see command.h), connects anew: behind the name
+ * there may be another one by now. At most every SESSION_RESET_PAUSE_MS. */
+void session_reset_if_useless(struct worker *w, const struct redisReply *reply);
+
+void session_tick(struct worker *w, int64_t now_ms);
 
 #endif

@@ -19,6 +19,7 @@ static void on_tick(void *arg)
     struct worker *w = arg;
     int64_t now_ms = clock_now_ms();
 
+    session_tick(w, now_ms);
     poller_tick(w, now_ms);
     probe_tick(w, now_ms);
     jobs_tick(w, now_ms);
@@ -134,10 +135,11 @@ void worker_fenced(struct worker *w)
 static void on_change(const struct setting *row, void *arg)
 {
     (void)arg;
-    if (row->needs_restart)
+    if (row->needs_restart) {
         log_warn("event=setting_needs_restart key=%s", row->key);
-    else
+    } else {
         log_info("event=setting_changed key=%s", row->key);
+    }
 }
 
 void worker_reload(struct worker *w, const struct worker_config *config)

@@ -170,6 +170,14 @@ class Cluster:
         wait_until(lambda: self.health(node) and self.is_available(node) == available,
                    f"{node} is {'available' if available else 'unavailable'}", 15)
 
+    def wait_routers_look(self):
+        """Until the routers have read P:health twice more: they know what stands there now."""
+        def looks():
+            return self.db.info("commandstats")["cmdstat_hgetall"]["calls"]
+        routers = sum(1 for d in self.daemons if d.alive and "router" in d.argv[0])
+        wanted = looks() + 2 * routers
+        wait_until(lambda: looks() >= wanted, "the routers have read P:health")
+
     def events(self, **fields):
         """Entries of P:events that have these fields, oldest first."""
         return [e for _, e in self.db.xrange(self.keys.events)

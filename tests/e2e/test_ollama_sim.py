@@ -545,6 +545,8 @@ def test_faults_count_skip_and_pick_model_and_path(sim):
     assert sim.post("/api/embed", {"model": EMBED, "input": "a"}).status == 503
     sim.fault("status=500,path=/api/generate")
     assert sim.chat().status == 200 and sim.chat(path="/api/generate").status == 500
+    sim.fault("status=html502,path=/api/ps")
+    assert sim.get("/api/ps").status == 502 and sim.get("/api/tags").status == 200
     assert sim.post("/sim/faults", {"clear": True}).status == 200
     assert sim.state()["faults"] == []
     assert sim.post("/sim/faults", {"add": ["no-such-fault"]}).status == 400

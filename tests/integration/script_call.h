@@ -2,29 +2,13 @@
 #define TESTS_SCRIPT_CALL_H
 
 /*
- * Calls of the Lua scripts on a private redis-server, and the state they leave, as text that a test
- * can compare. The world: prefix orion:inference, node n1 with epoch 7, request r1, router rt1.
- * Results live in a ring of buffers: a text is good for the next 60 calls that return one.
+ * Calls of the Lua scripts on a private redis-server, for tests. The world: prefix
+ * orion:inference, node n1 with epoch 7, request r1, router rt1. For texts see script_state.h.
  */
 
-#include "common/keys.h"
 #include "common/scripts.h"
 
-#include "redis_fixture.h"
-#include "test.h"
-
-#define P         "orion:inference:"
-#define REQUESTS  P "requests"
-#define NODE      P "requests:n1"
-#define CALLBACK  P "responses:r1"
-#define JOB       P "job:r1"
-#define EPOCH     P "epoch:n1"
-#define HEALTH    P "health"
-#define ROUTERS   P "routers"
-#define EVENTS    P "events"
-#define DEAD      P "dead"
-#define DRAINED   P "drained"
-#define CONTROL   P "control"
+#include "script_state.h"
 
 #define TTL_MS    60000  /* response_ttl of the world */
 #define LEFT_MS   100000 /* from reset_world() to the deadline of the world */
@@ -38,7 +22,7 @@ struct call {
     const char *last_error, *code, *error, *retryable, *event, *dead, *answerable, *max_queue;
     const char *state, *run_ms, *left_ms, *delivery, *lost_ms, *more_tried, *json, *low_epoch;
     const char *control_id, *control_ms, *mark_ms, *op, *other, *stale_ms, *count, *forget_ms;
-    const char *at_node; /* in end.lua: the node that an error names */
+    const char *at_node;          /* in end.lua: the node that an error names */
     const char *const *more_keys; /* behind the others; ended by NULL */
     const char *const *more_args; /* behind the others; ended by NULL */
 };
@@ -56,10 +40,6 @@ void script_refuses(struct redis_fixture *fx, const char *expected, enum script 
                     const struct call *call);
 #define REFUSES(fx, expected, NAME, ...)                                                           \
     script_refuses(fx, expected, SCRIPT_##NAME, &(const struct call){__VA_ARGS__})
-
-/* The same over a stretch of a test. snapshot_unchanged() frees the snapshot. */
-struct redisReply *snapshot_take(struct redis_fixture *fx);
-void snapshot_unchanged(struct redis_fixture *fx, struct redisReply *before);
 
 /* Empties the server, lifts its memory limit; groups, epoch and health of the world. cmocka set-up
  * of a test, as well as a function. */
@@ -83,30 +63,6 @@ const char *submit_returned(struct redis_fixture *fx);
 
 /* Redis time plus so many milliseconds, as text. */
 const char *redis_ms_plus(struct redis_fixture *fx, long delta_ms);
-
-/* All entries of a stream, without ids: "a=1 b=2; a=3". "" if there is no such stream. */
-const char *stream_text(struct redis_fixture *fx, const char *key);
-
-/* A hash by field name: "a=1 b=2". */
-const char *hash_text(struct redis_fixture *fx, const char *key);
-
-/* All pending entries of the stream's group: "1-1 rt1 x1; 2-1 rt2 x3". */
-const char *pending_text(struct redis_fixture *fx, const char *key);
-
-/* The last entry's id. */
-const char *last_id(struct redis_fixture *fx, const char *key);
-
-/* The answer to any command as text, as of script_run(). */
-const char *answer(struct redis_fixture *fx, const char *fmt, ...);
-
-/* printf() into a text of the ring. */
-const char *text_of(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-
-void assert_starts(const char *text, const char *start);
-void assert_contains(const char *text, const char *part);
-
-/* PTTL is at most `ms` and at most 10 s less; ms -1: no expiry; -2: no such key. */
-void assert_ttl(struct redis_fixture *fx, const char *key, long ms);
 
 /* Full: every command that needs memory is refused by noeviction. reset_world() ends it. */
 void fill_memory(struct redis_fixture *fx);

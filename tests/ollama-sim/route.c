@@ -1,6 +1,7 @@
 #include "route.h"
 
 #include <arpa/inet.h>
+#include <event2/buffer.h>
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,8 +9,10 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "errors.h"
 #include "info.h"
 #include "job.h"
+#include "lines.h"
 #include "output.h"
 #include "sim.h"
 
@@ -105,6 +108,26 @@ static void answer_late(struct sim *sim, struct conn *conn, int64_t delay_ns)
     sim_timer(late->timer, delay_ns);
 }
 
+static void reply_status(struct sim *sim, struct conn *conn, const struct fault_plan *plan)
+{
+    char text[FAILURE_TEXT_MAX];
+    const struct named_error *error = error_find(plan->status);
+    if (error == NULL) {
+        int status = atoi(plan->status);
+        conn_reply_text(conn, status >= 100 ? status : 500, "text/plain", plan->text);
+        return;
+    }
+    error_text(error, sim->profile, "", text, sizeof(text));
+    struct evbuffer *body = evbuffer_new();
+    if (error->type == NULL)
+        line_error(text, false, body);
+    else
+        evbuffer_add(body, text, strlen(text));
+    conn_reply(conn, error->status,
+               error->type == NULL ? "application/json; charset=utf-8" : error->type, body);
+    evbuffer_free(body);
+}
+
 /* Faults that answer in the endpoint's place. True: one did, or the request hangs. */
 static bool fault_answers(struct sim *sim, struct conn *conn, const struct http_request *request)
 {
@@ -122,8 +145,7 @@ static bool fault_answers(struct sim *sim, struct conn *conn, const struct http_
     else if (plan.on[FAULT_VERSION_404])
         conn_reply_text(conn, 404, "text/plain", "404 page not found");
     else if (plan.on[FAULT_STATUS])
-        conn_reply_text(conn, atoi(plan.status) > 0 ? atoi(plan.status) : 500, "text/plain",
-                        plan.text);
+        reply_status(sim, conn, &plan);
     else if (plan.on[FAULT_PS_BLOCK])
         answer_late(sim, conn, plan.number[FAULT_PS_BLOCK]);
     else

@@ -1,13 +1,13 @@
 /* The fleet: heartbeats in, change records out; silence, models, drain, load. */
 
-#include "fleet.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/err.h"
+
+#include "fleet.h"
 #include "test.h"
 
 #define NODES 4
@@ -86,7 +86,7 @@ static void test_a_node_joins_goes_late_is_lost_and_comes_back(void **state)
     assert_int_equal(sweep_one(15000).what, 0);
     change = sweep_one(15001);
     assert_int_equal(change.to, NODE_LATE);
-    assert_int_equal(sweep_one(15001).what, 0); /* said once */
+    assert_int_equal(sweep_one(15001).what, 0);              /* said once */
     assert_int_equal(hear("pi-1", UP, 5000, 16000).what, 0); /* the same value: still late */
     change = sweep_one(20001);
     assert_int_equal(change.from, NODE_LATE);

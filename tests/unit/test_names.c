@@ -1,12 +1,12 @@
 /* names, index_table and stream_id: the small tables that the window and the fleet stand on. */
 
-#include "names.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/model_name.h"
+
+#include "names.h"
 #include "stream_id.h"
 #include "test.h"
 
@@ -89,7 +89,7 @@ static void test_a_set_holds_the_indexes_that_were_added(void **state)
 
 static void test_stream_ids_are_read_and_written_exactly(void **state)
 {
-    static const char *const bad[] = {"",    "1",    "-",     "1-",  "-1",
+    static const char *const bad[] = {"",     "1",    "-",    "1-",   "-1",
                                       "1-2-", "1-2x", "1 -2", "+1-2", "18446744073709551616-0"};
     struct stream_id id = {7, 7};
     char text[STREAM_ID_MAX + 1];

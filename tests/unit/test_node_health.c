@@ -1,13 +1,13 @@
 /* One value of P:health: what is taken, what is refused and in which words. */
 
-#include "node_health.h"
-
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/err.h"
 #include "common/json.h"
 #include "common/model_name.h"
+
+#include "node_health.h"
 #include "test.h"
 
 static int decode(const char *json, struct node_health *ret, struct err *err)

@@ -1,7 +1,6 @@
 /* One node: every cell of its state machine, and what failures in a row do to it. */
 
 #include "node.h"
-
 #include "test.h"
 
 static void test_every_event_in_every_state_leads_where_the_picture_says(void **state)

@@ -1,12 +1,12 @@
 /* Runs the tables tests/golden/pick/ against pick_node(), pick_why() and pick_summary(). */
 
-#include "pick.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/err.h"
+
+#include "pick.h"
 #include "test.h"
 
 #define NODES  16
@@ -26,10 +26,8 @@ struct table {
 
 static void fleet_make(struct table *t)
 {
-    const struct fleet_limits limits = {.node_late_ms = 10000,
-                                        .node_lost_ms = 15000,
-                                        .temp_max_mc = 75000,
-                                        .ram_max_pct = 90};
+    const struct fleet_limits limits = {
+        .node_late_ms = 10000, .node_lost_ms = 15000, .temp_max_mc = 75000, .ram_max_pct = 90};
 
     t->names_mem = calloc(1, names_bytes(NAMES));
     t->fleet_mem = calloc(1, fleet_bytes(NODES, NAMES));
@@ -114,8 +112,7 @@ static void add_node(struct table *t, const char *line)
             t->fleet.seen[i] = true;
         assert_int_equal(fleet_round_end(&t->fleet, gone, NODES), 1);
     }
-    fleet_length(&t->fleet, change.node,
-                 (uint64_t)atoi(value_of(line, "flight", "0", number)));
+    fleet_length(&t->fleet, change.node, (uint64_t)atoi(value_of(line, "flight", "0", number)));
     (void)fleet_drained(&t->fleet, span_str(id), has_flag(line, "drained"));
     if (has_flag(line, "full"))
         fleet_full(&t->fleet, change.node);

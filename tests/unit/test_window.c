@@ -1,12 +1,11 @@
 /* The window: order of service, fairness, states, lookups, parked entries. */
 
-#include "window.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "test.h"
+#include "window.h"
 
 #define AGE_MS 60000
 #define NAMES  64

@@ -23,9 +23,12 @@ local function seen()
       return ms < last_ms or (ms == last_ms and seq <= last_seq)
     end
   end
-  return false
 end
-if seen() then
+local is_seen = seen()
+if is_seen == nil then
+  return redis.error_reply('NOGROUP the control stream has no group ' .. ARGV[1])
+end
+if is_seen then
   return {'seen'}
 end
 local state = redis.call('HGET', KEYS[2], 'state')

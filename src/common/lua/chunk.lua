@@ -4,7 +4,7 @@
 -- KEYS  1 requests:<node>  2 epoch  3 job  4 callback
 -- ARGV  1 workers' group  2 node  3 epoch  4 entry id  5 milliseconds until the deadline  6... fields
 -- Result: {'ok'}, {'cancelled'} (nothing written: end it with finish.lua), {'fenced'}, {'lost'},
---       {'undeliverable'} (the callback is no stream, or is full: write no more chunks)
+--       {'undeliverable'} (the callback is no stream, or is out of ids: write no more chunks)
 if redis.call('GET', KEYS[2]) ~= ARGV[3] then
   return {'fenced'}
 end

@@ -9,18 +9,23 @@ local function parts(id)
   local ms, seq = string.match(id, '^(%d+)-(%d+)$')
   return tonumber(ms), tonumber(seq)
 end
+local found = false
 for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
   local at = {}
   for i = 1, #group, 2 do
     at[group[i]] = group[i + 1]
   end
   if at['name'] == ARGV[1] then
+    found = true
     local last_ms, last_seq = parts(at['last-delivered-id'])
     local ms, seq = parts(ARGV[2])
     if ms < last_ms or (ms == last_ms and seq <= last_seq) then
       return {'seen'}
     end
   end
+end
+if not found then
+  return redis.error_reply('NOGROUP the control stream has no group ' .. ARGV[1])
 end
 if ARGV[3] == 'drain' then
   redis.call('SADD', KEYS[2], ARGV[4])

@@ -5,8 +5,8 @@
 -- KEYS  1 requests:<node>  2 epoch  3 job  4 callback  5 events  6 dead
 -- ARGV  1 workers' group  2 node  3 epoch  4 entry id  5 request id  6 attempt  7 event name
 --       8 model  9 code or ''  10 sentence or ''  11 run_ms  12... fields of the terminal entry
--- Result: {'finished'}, {'undeliverable'} (ended; the callback is no stream, so it is on dead),
---       {'fenced'}, {'lost'} (nothing written: the work was taken away, or ended elsewhere)
+-- Result: {'finished'}, {'undeliverable'} (ended; the callback is no stream, or is out of ids,
+--       so it is on dead), {'fenced'}, {'lost'} (nothing written: the work was taken away, or ended elsewhere)
 if redis.call('GET', KEYS[2]) ~= ARGV[3] then
   return {'fenced'}
 end

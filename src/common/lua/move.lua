@@ -11,7 +11,7 @@
 --       {'duplicate'}  the request id was seen before; the entry is gone now
 --       {'forged'}     it claims to come back from a node, but no job says so
 --       {'cancelled'}  {'expired'}  end it with end.lua
---       {'drained'}  {'unknown_node'}  {'full'}  try another node
+--       {'drained'}  {'unknown_node'}  {'unavailable'}  {'full'}  try another node
 local pending = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1, ARGV[2])
 if #pending == 0 then
   return {'lost'}
@@ -49,8 +49,12 @@ end
 if redis.call('SISMEMBER', KEYS[6], ARGV[4]) == 1 then
   return {'drained'}
 end
-if redis.call('HEXISTS', KEYS[7], ARGV[4]) == 0 then
+local health = redis.call('HGET', KEYS[7], ARGV[4])
+if not health then
   return {'unknown_node'}
+end
+if string.find(health, '"available"%s*:%s*false') then
+  return {'unavailable'} -- it has said so since the router last looked
 end
 if redis.call('XLEN', KEYS[2]) >= tonumber(ARGV[5]) then
   return {'full'}

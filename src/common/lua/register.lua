@@ -5,7 +5,7 @@
 -- KEYS  1 health  2 epoch  3 requests:<node>  4 events
 -- ARGV  1 node  2 workers' group  3 health without its closing brace  4 lowest epoch to take (above
 --       the one this process had, for a Redis that has forgotten it)
--- Result: {'ok', epoch, Redis time in ms, '1' if drained}
+-- Result: {'ok', epoch, Redis time in ms}
 local created = redis.pcall('XGROUP', 'CREATE', KEYS[3], ARGV[2], '0', 'MKSTREAM')
 if created.err and not string.find(created.err, 'BUSYGROUP', 1, true) then
   return created

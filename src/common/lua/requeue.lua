@@ -10,8 +10,9 @@
 if redis.call('GET', KEYS[4]) ~= ARGV[3] then
   return {'fenced'}
 end
-local mine = #redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[4], ARGV[4], 1) > 0
-if mine ~= (ARGV[9] == 'started') then
+local pending = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[4], ARGV[4], 1)
+local mine = #pending > 0 and pending[1][2] == ARGV[2]
+if mine ~= (ARGV[9] == 'started') or (#pending > 0 and not mine) then
   return {'lost'}
 end
 local entry = redis.call('XRANGE', KEYS[1], ARGV[4], ARGV[4])
@@ -48,8 +49,12 @@ redis.call('HDEL', KEYS[3], 'node')
 redis.call('XACK', KEYS[1], ARGV[1], ARGV[4])
 redis.call('XDEL', KEYS[1], ARGV[4])
 if ARGV[10] == '1' then
-  redis.pcall('XADD', KEYS[6], '*', 'type', 'status', 'request_id', ARGV[5], 'attempt', ARGV[6], 'state', 'retrying',
-    'node', ARGV[2])
+  local status = redis.pcall('XADD', KEYS[6], '*', 'type', 'status', 'request_id', ARGV[5], 'attempt', ARGV[6],
+    'state', 'retrying', 'node', ARGV[2])
+  if type(status) == 'string' and redis.call('PTTL', KEYS[6]) < 0 then
+    local left_ms = redis.call('PTTL', KEYS[3])
+    redis.call('PEXPIRE', KEYS[6], left_ms > 0 and left_ms or 3600000)
+  end
 end
 redis.pcall('XADD', KEYS[5], 'MAXLEN', '~', 10000, '*', 'event', 'requeued', 'request_id', ARGV[5], 'node', ARGV[2],
   'attempt', ARGV[6], 'model', ARGV[11], 'why', ARGV[8])

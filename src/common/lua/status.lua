@@ -2,7 +2,7 @@
 --
 -- KEYS  1 requests  2 callback  3 job
 -- ARGV  1 routers' group  2 router id  3 entry id  4 time to live of the callback, ms  5... fields
--- Result: {'ok'}, {'lost'} (not pending here, or ended), {'undeliverable'} (the callback is no stream, or is full)
+-- Result: {'ok'}, {'lost'} (not pending here, or ended), {'undeliverable'} (the callback is no stream, or is out of ids)
 if #redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1, ARGV[2]) == 0 then
   return {'lost'}
 end

@@ -61,8 +61,12 @@ redis.call('HDEL', KEYS[3], 'node')
 redis.pcall('XACK', KEYS[1], ARGV[1], ARGV[3])
 redis.call('XDEL', KEYS[1], ARGV[3])
 if ARGV[11] == '1' and delivered then
-  redis.pcall('XADD', KEYS[6], '*', 'type', 'status', 'request_id', ARGV[4], 'attempt', attempt, 'state', 'retrying',
-    'node', ARGV[2])
+  local status = redis.pcall('XADD', KEYS[6], '*', 'type', 'status', 'request_id', ARGV[4], 'attempt', attempt,
+    'state', 'retrying', 'node', ARGV[2])
+  if type(status) == 'string' and redis.call('PTTL', KEYS[6]) < 0 then
+    local left_ms = redis.call('PTTL', KEYS[3])
+    redis.call('PEXPIRE', KEYS[6], left_ms > 0 and left_ms or 3600000)
+  end
 end
 redis.pcall('XADD', KEYS[5], 'MAXLEN', '~', 10000, '*', 'event', 'requeued', 'request_id', ARGV[4], 'node', ARGV[2],
   'attempt', attempt, 'model', ARGV[9], 'router', ARGV[10], 'why', why)

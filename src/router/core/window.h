@@ -208,7 +208,8 @@ uint32_t window_next(struct window *window, const uint64_t *open);
 /* WAITING -> MOVING; charges the client. */
 void window_take(struct window *window, uint32_t index);
 
-/* MOVING or ENDING -> WAITING, at its old place; from MOVING the client gets its charge back. */
+/* MOVING or ENDING -> WAITING, at its old place; from MOVING the client gets its charge and its
+ * turn back. */
 void window_put_back(struct window *window, uint32_t index);
 
 /* WAITING or MOVING -> ENDING. */

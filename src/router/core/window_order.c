@@ -254,11 +254,13 @@ void order_turn_end(struct window *window, uint32_t client, enum request_priorit
 void order_refund(struct window *window, uint32_t index)
 {
     const struct window_request *r = &window->requests[index];
-    struct window_flow *flow = &window->flows[window->clients[r->client].flow[r->class]];
+    uint32_t mine = window->clients[r->client].flow[r->class];
+    struct window_flow *flow = &window->flows[mine];
 
     flow->deficit += r->cost;
     if (flow->deficit > WINDOW_COST_MAX)
         flow->deficit = WINDOW_COST_MAX;
+    window->ring[r->class] = mine; /* it is its turn again */
 }
 
 /* --- the scan ------------------------------------------------------------------------------------
@@ -316,7 +318,8 @@ static uint32_t class_candidate(struct window *window, enum request_priority cla
             best_turns = turns;
         }
         i = flow->ring_next;
-    } while (i != window->ring[class] && best_turns > 0);
+        /* Who can afford it when the turn comes to him is served then: nobody behind is sooner. */
+    } while (i != window->ring[class] && best_turns > 1);
     return best;
 }
 
