@@ -96,4 +96,8 @@ bool redis_conn_send_formatted(struct redis_conn *conn, redis_conn_callback *cal
  * commands answered before then get their replies. Nothing unless CONNECTING or READY. */
 void redis_conn_reset(struct redis_conn *conn);
 
+/* Ends a backoff now, because another connection has just found the server there. Nothing unless
+ * WAITING. The caller sees to it that this does not become a busy loop. */
+void redis_conn_hurry(struct redis_conn *conn);
+
 #endif

@@ -133,12 +133,14 @@ static int check_address(const struct fields *fields, const struct keys *keys,
 static int check_shape(const struct redisReply *pairs, const struct fields *fields,
                        size_t max_bytes, const struct request *request, struct err *err)
 {
-    if (reply_count(pairs) > 2 * (size_t)REQUEST_FIELDS_MAX)
+    if (reply_count(pairs) > 2 * (size_t)REQUEST_FIELDS_MAX) {
         return err_set(err, -EINVAL, "the entry has %zu fields; at most %d are taken",
                        reply_count(pairs) / 2, REQUEST_FIELDS_MAX);
-    if (request->bytes > max_bytes)
+    }
+    if (request->bytes > max_bytes) {
         return err_set(err, -EINVAL, "the entry has %zu bytes; at most %zu are taken",
                        request->bytes, max_bytes);
+    }
     if (fields->has_unknown) {
         if (!span_is_utf8(fields->unknown))
             return bad(err, "a field's name is not UTF-8");
@@ -159,9 +161,10 @@ static int take_model(const struct fields *fields, struct request *request, stru
     request->model = fields->value[F_MODEL];
     if (!request->model.ptr)
         return bad(err, "field 'model' is missing");
-    if (!model_name_canonical(request->model, request->model_name))
+    if (!model_name_canonical(request->model, request->model_name)) {
         return err_set(err, -EINVAL, "field 'model' is no model name: '%.*s'; write e.g. gemma3:1b",
                        SPAN_ARG(request->model));
+    }
     return 0;
 }
 
@@ -180,10 +183,11 @@ static int take_payload(const struct fields *fields, struct request *request, st
         request->payload = fields->value[of_kind[kind]];
         found++;
     }
-    if (found != 1)
+    if (found != 1) {
         return err_set(err, -EINVAL,
                        "exactly one of 'messages', 'prompt' and 'input' must be given%s",
                        found == 0 ? "; none is" : "");
+    }
     return 0;
 }
 
@@ -214,9 +218,10 @@ static int take_flag(const struct fields *fields, enum field field, bool *ret, s
     struct span value = fields->value[field];
 
     *ret = span_is(value, "1");
-    if (value.ptr && !*ret && !span_is(value, "0"))
+    if (value.ptr && !*ret && !span_is(value, "0")) {
         return err_set(err, -EINVAL, "field '%s' is '%.*s'; write 1 or 0", field_names[field],
                        SPAN_ARG(value));
+    }
     return 0;
 }
 
@@ -241,9 +246,10 @@ static int take_text(const struct fields *fields, enum field field, size_t max, 
                      struct err *err)
 {
     *ret = fields->value[field];
-    if (ret->len > max)
+    if (ret->len > max) {
         return err_set(err, -EINVAL, "field '%s' has %zu bytes; at most %zu are taken",
                        field_names[field], ret->len, max);
+    }
     return 0;
 }
 
@@ -254,9 +260,10 @@ static int take_number(const struct fields *fields, enum field field, int64_t mi
 
     if (!value.ptr)
         return 0;
-    if (!span_to_i64(value, ret) || *ret < min || *ret > max)
+    if (!span_to_i64(value, ret) || *ret < min || *ret > max) {
         return err_set(err, -EINVAL, "field '%s' is '%.*s'; write a whole number from %lld to %lld",
                        field_names[field], SPAN_ARG(value), (long long)min, (long long)max);
+    }
     return 0;
 }
 
@@ -277,9 +284,10 @@ static int take_options(const struct fields *fields, struct request *request, st
         rc = take_text(fields, F_CLIENT, REQUEST_CLIENT_MAX, &request->client, err);
     if (rc == 0)
         rc = take_text(fields, F_METADATA, REQUEST_METADATA_MAX, &request->metadata, err);
-    if (rc == 0)
+    if (rc == 0) {
         rc =
             take_number(fields, F_TIMEOUT_MS, 1, REQUEST_TIMEOUT_MAX_MS, &request->timeout_ms, err);
+    }
     return rc;
 }
 
@@ -337,11 +345,12 @@ const char *request_callback(const struct request *request, const struct keys *k
 {
     char key[KEY_MAX];
 
-    if (request->callback.ptr)
+    if (request->callback.ptr) {
         (void)span_copy(request->callback, buf, CALLBACK_MAX + 1);
-    else
+    } else {
         (void)span_copy(span_str(key_responses(keys, request->request_id, key)), buf,
                         CALLBACK_MAX + 1);
+    }
     return buf;
 }
 

@@ -76,6 +76,7 @@ void sha1_hex(struct span bytes, char hex[SHA1_HEX_MAX])
     uint32_t state[5] = {0x67452301U, 0xefcdab89U, 0x98badcfeU, 0x10325476U, 0xc3d2e1f0U};
     size_t at = 0;
 
+    assert(bytes.ptr || bytes.len == 0);
     for (; bytes.len - at >= BLOCK_BYTES; at += BLOCK_BYTES)
         digest_block(state, (const unsigned char *)bytes.ptr + at);
     digest_tail(state, (struct span){bytes.ptr ? bytes.ptr + at : NULL, bytes.len - at}, bytes.len);

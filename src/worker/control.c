@@ -33,7 +33,7 @@ static bool is_good(struct worker *w, const struct redisReply *reply)
                  control->refused.repeats);
     }
     control->retry_ms = now_ms + backoff_ms(control->failures++, (uint32_t)now_ms);
-    session_reset_if_useless(w, reply);
+    session_mend(w, reply);
     return false;
 }
 
@@ -104,6 +104,7 @@ static void on_ready(void *arg)
 {
     struct worker *w = arg;
 
+    session_hurry(w);
     control_tick(w, clock_now_ms());
 }
 

@@ -22,12 +22,7 @@ static void on_refused(struct worker *w, const struct redisReply *reply)
                  feed->refused.repeats);
     }
     feed->retry_ms = now_ms + backoff_ms(feed->failures++, (uint32_t)now_ms);
-    if (command_lost_group(reply)) {
-        feed->group_missing = true;
-        beat_now(w); /* has Redis forgotten our epoch as well? */
-    } else {
-        session_reset_if_useless(w, reply);
-    }
+    session_mend(w, reply);
 }
 
 static void on_entries(const struct redisReply *reply, void *arg)
@@ -55,14 +50,6 @@ static void on_entries(const struct redisReply *reply, void *arg)
     feed_read(w);
 }
 
-static void on_group(const struct redisReply *reply, void *arg)
-{
-    struct worker *w = arg;
-
-    if (reply && (!reply_error(reply) || reply_is_error(reply, "BUSYGROUP")))
-        w->feed.group_missing = false;
-}
-
 void feed_read(struct worker *w)
 {
     struct feed *feed = &w->feed;
@@ -73,10 +60,6 @@ void feed_read(struct worker *w)
         !availability_is_ok(&w->node.availability) || !redis_conn_is_ready(feed->conn) ||
         clock_now_ms() < feed->retry_ms)
         return;
-    if (feed->group_missing) {
-        const char *create[] = {"XGROUP", "CREATE", w->stream_key, GROUP_WORKERS, "0", "MKSTREAM"};
-        (void)command_send(feed->conn, on_group, w, 6, create);
-    }
     (void)snprintf(count, sizeof count, "%u", free_slots);
     (void)snprintf(block, sizeof block, "%d", FEED_BLOCK_MS);
     const char *argv[] = {"XREADGROUP", "GROUP", GROUP_WORKERS, w->config.node_id, "COUNT", count,
@@ -89,6 +72,7 @@ static void on_ready(void *arg)
 {
     struct worker *w = arg;
 
+    session_hurry(w);
     if (session_can_write(w))
         reconcile_start(w);
     feed_read(w);

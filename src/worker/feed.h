@@ -7,9 +7,7 @@
  * can still go elsewhere. One read at a time, only while the session is open, a slot is free and
  * the node is available: what an unavailable node has not been given, the routers take back.
  *
- * An error is never answered by reading again at once: the next read waits for a backoff, and if
- * the group was missing it is created first (from 0, which loses and repeats nothing, because the
- * stream holds only unfinished work).
+ * An error is never answered by reading again at once: the next read waits for a backoff.
  */
 
 #include <stdbool.h>
@@ -26,7 +24,6 @@ struct feed {
     struct redis_conn *conn;
     bool is_reading;
     bool is_stopped;
-    bool group_missing;
     unsigned failures; /* in a row */
     int64_t retry_ms;  /* not before this moment */
     struct log_repeat refused;

@@ -25,7 +25,7 @@ void publish_refused(struct job *job, const char *what, const struct redisReply 
                  job->request_id, why ? why : "an answer that was not expected",
                  w->jobs.refused.repeats);
     }
-    session_reset_if_useless(w, reply);
+    session_mend(w, reply);
 }
 
 void publish_keys(struct script_args *args, const struct job *job, char job_key[static KEY_MAX])

@@ -31,8 +31,6 @@ static bool goes_on(struct worker *w, const struct redisReply *reply, const char
     }
     if (!reply_error(reply))
         return true;
-    if (command_lost_group(reply))
-        beat_now(w); /* it tells whether Redis has forgotten us altogether */
     session_refused(w, what, reply);
     reconcile->is_busy = false;
     reconcile->next_ms = clock_now_ms() + ERROR_RETRY_MS;

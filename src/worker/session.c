@@ -63,21 +63,43 @@ void session_refused(struct worker *w, const char *what, const struct redisReply
                  why ? why : "an answer that was not expected", session->refused.repeats);
     }
     session->retry_ms = clock_now_ms() + SESSION_RETRY_MS;
-    session_reset_if_useless(w, reply);
+    session_mend(w, reply);
 }
 
-void session_reset_if_useless(struct worker *w, const struct redisReply *reply)
+static void create_group(struct worker *w)
+{
+    const char *argv[] = {"XGROUP", "CREATE", w->stream_key, GROUP_WORKERS, "0", "MKSTREAM"};
+
+    (void)command_send(w->session.commands, NULL, NULL, 6, argv);
+    beat_now(w); /* it tells whether Redis has forgotten our epoch as well */
+}
+
+void session_mend(struct worker *w, const struct redisReply *reply)
 {
     struct session *session = &w->session;
     int64_t now_ms = clock_now_ms();
+    bool pauses = session->reset_ms != 0 && now_ms - session->reset_ms < SESSION_RESET_PAUSE_MS;
 
-    if (!command_needs_reset(reply) ||
-        (session->reset_ms != 0 && now_ms - session->reset_ms < SESSION_RESET_PAUSE_MS))
+    if (command_lost_group(reply))
+        create_group(w);
+    if (!command_needs_reset(reply) || pauses)
         return;
     session->reset_ms = now_ms;
     redis_conn_reset(session->commands);
     redis_conn_reset(w->feed.conn);
     redis_conn_reset(w->control.conn);
+}
+
+void session_hurry(struct worker *w)
+{
+    int64_t now_ms = clock_now_ms();
+
+    if (w->session.hurry_ms != 0 && now_ms - w->session.hurry_ms < SESSION_RETRY_MS)
+        return; /* a server that drops us at once must not keep us busy */
+    w->session.hurry_ms = now_ms;
+    redis_conn_hurry(w->session.commands);
+    redis_conn_hurry(w->feed.conn);
+    redis_conn_hurry(w->control.conn);
 }
 
 /* --- registering ------------------------------------------------------------------------------ */
@@ -149,6 +171,7 @@ static void on_ready(void *arg)
 {
     struct worker *w = arg;
 
+    session_hurry(w);
     (void)session_step(&w->session, EV_READY);
     scripts_load(w->session.commands, on_loaded, w);
 }

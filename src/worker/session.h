@@ -47,6 +47,7 @@ struct session {
     bool is_registering;       /* register.lua is on its way */
     bool registration_unknown; /* register.lua was sent and has not said 'ok' */
     int64_t retry_ms;          /* REGISTERING: not before this moment */
+    int64_t hurry_ms;          /* of the last session_hurry() that did anything; 0: never */
     int64_t reset_ms;          /* when the connections were last made anew; 0: never */
     struct log_repeat refused;
     char name[96]; /* of the connection */
@@ -71,9 +72,14 @@ void session_on_reconciled(struct worker *w);
 /* An unexpected error reply to a command of the session: logs it, once and not each time. */
 void session_refused(struct worker *w, const char *what, const struct redisReply *reply);
 
-/* If the error says that this server is of no use (see command.h), connects anew: behind the name
- * there may be another one by now. At most every SESSION_RESET_PAUSE_MS. */
-void session_reset_if_useless(struct worker *w, const struct redisReply *reply);
+/* Does what helps against the error of any connection, if anything does (see command.h): creates
+ * the group of the node's stream again (from 0, which loses and repeats nothing, because the stream
+ * holds only unfinished work); or connects anew, because behind the name of a useless server there
+ * may be another one by now, but not more often than every SESSION_RESET_PAUSE_MS. */
+void session_mend(struct worker *w, const struct redisReply *reply);
+
+/* A connection is there: none of the others needs to wait any longer before it tries. */
+void session_hurry(struct worker *w);
 
 void session_tick(struct worker *w, int64_t now_ms);
 

@@ -11,10 +11,13 @@ import time
 
 import redis
 
-from stage import CLIENTS, ROUTERS, BrokenReply, check_reply, figures
+from stage import CLIENTS, ROUTERS, BrokenReply, check_reply, figures, texts
 
 TERMINAL = ("done", "error")
 ORDER = ("seq counts", "attempts do not go back", "the chunks' texts")
+# Only these may cost a streaming client the last pieces before `done`, which holds the whole text.
+AWAY = ("net-", "kill-redis", "freeze-redis", "maxmemory", "debug-sleep", "client-kill", "slow-fsync",
+        "foreign-value", "empty-restart", "del-node-stream", "xgroup-destroy")
 LATE = {"deadline_exceeded", "attempts_exhausted"}
 INVALID = ("bad_field", "bad_json", "no_input", "many_fields")
 UNANSWERABLE = ("bad_id", "bad_callback")
@@ -44,8 +47,8 @@ class Account:
         self.violations = []  # (kind, request id or "", sentence)
         self.codes = {}
         self.count = dict.fromkeys(
-            "submitted accepted answered done lost excused duplicated order after late runs "
-            "runs_max rerun left_entries left_keys growth".split(), 0)
+            "submitted accepted answered done lost excused duplicated order after late short "
+            "runs runs_max rerun left_entries left_keys growth".split(), 0)
         self.marks = stage.marks()["marks"]
         self.db = stage.db(timeout=20)
 
@@ -131,10 +134,24 @@ class Account:
         try:
             check_reply(entries, record["id"], record["fields"])
         except BrokenReply as broken:
-            self.judge_broken(record, str(broken))
+            self.judge_broken(record, entries, str(broken))
 
-    def judge_broken(self, record, sentence):
-        if sentence.startswith("nothing comes after"):
+    def is_prefix(self, entries):
+        """The pieces that came are the beginning of the answer."""
+        if entries[-1].get("type") != "done":
+            return False
+        newest = [e for e in entries if e["type"] == "chunk" and e["attempt"] == entries[-1]["attempt"]]
+        pieces = [texts(json.loads(e["response"])) for e in newest]
+        whole = texts(json.loads(entries[-1]["response"]))
+        return all(whole[i].startswith("".join(p[i] for p in pieces)) for i in (0, 1))
+
+    def judge_broken(self, record, entries, sentence):
+        if sentence.startswith("the chunks' texts") and self.is_prefix(entries):
+            self.count["short"] += 1
+            if any(name.startswith(AWAY) for name in self.torment.struck):
+                return
+            kind = "short"
+        elif sentence.startswith("nothing comes after"):
             kind = "after"
             if any(mark in sentence for mark in ("'type': 'done'", "'type': 'error'")):
                 return  # counted as duplicated
@@ -144,7 +161,7 @@ class Account:
                 return  # pieces were lost with what Redis forgot
         else:
             kind = "malformed"
-        if kind in self.count:
+        if kind in ("order", "after"):
             self.count[kind] += 1
         self.violation(kind, record["id"], sentence[:400])
 
@@ -170,12 +187,14 @@ class Account:
             self.count["submitted"] += 1
             self.count["accepted"] += record["acked"] > 0
             n = dead.get(record["id"], 0)
-            self.count["answered"] += n > 0
             forgiven = self.excused(record) or self.torment.wiped or self.may_forget() \
                 or "foreign-value" in self.torment.struck
-            if record["acked"] and n == 0 and not forgiven:
-                if record["kind"] == "foreign_reply" and self.db.type(record["stream"]) != "string":
-                    continue
+            replaced = record["kind"] == "foreign_reply" and \
+                self.db.type(record["stream"]) != "string"  # Redis had forgotten the string
+            self.count["answered"] += n > 0 or replaced
+            if record["acked"] and n == 0 and forgiven and not replaced:
+                self.count["excused"] += 1
+            elif record["acked"] and n == 0 and not replaced:
                 self.count["lost"] += 1
                 self.violation("lost", record["id"], f"({record['kind']}) is not on dead")
             self.judge_runs(record, [])

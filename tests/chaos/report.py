@@ -8,7 +8,7 @@ COLUMNS = (  # key, heading
     ("scenario", "scenario"), ("seed", "seed"), ("redis", "redis"), ("strikes", "faults"),
     ("submitted", "submitted"), ("accepted", "accepted"), ("answered", "answered"),
     ("done", "done"), ("late", "late"), ("lost", "lost"), ("excused", "forgot"),
-    ("duplicated", "dup"), ("order", "order"), ("after", "after"), ("runs_per", "runs/req"),
+    ("duplicated", "dup"), ("order", "order"), ("after", "after"), ("short", "short"), ("runs_per", "runs/req"),
     ("runs_max", "max"), ("left_entries", "left"), ("left_keys", "keys"), ("growth", "grown"),
     ("faults", "procs"), ("settled", "settle s"), ("violations", "VIOLATIONS"))
 HISTORIES = 3  # offending requests that are told in full

@@ -20,7 +20,7 @@ import redis
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.append(os.path.join(HERE, "..", "e2e"))
 from process import SANITIZE, SLOW, Process, wait_until  # noqa: E402
-from protocol import BrokenReply, Keys, check_reply  # noqa: E402,F401
+from protocol import BrokenReply, Keys, check_reply, texts  # noqa: E402,F401
 from root import Root  # noqa: E402
 from sim import Sim  # noqa: E402
 

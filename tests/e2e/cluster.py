@@ -7,7 +7,8 @@
         request_id = cluster.submit(prompt="hi")
         assert cluster.read_reply(request_id).text
 
-No port is fixed: Redis listens on a unix socket, the simulator on port 0. Nothing sleeps: wait_until().
+No port is fixed: Redis listens on a unix socket, the simulator on port 0. Nothing sleeps:
+wait_until() polls.
 """
 
 import itertools
@@ -246,7 +247,7 @@ class Cluster:
         while not (entries and entries[-1].get("type") in ("done", "error")):
             left_ms = int((deadline - time.monotonic()) * 1000)
             if left_ms <= 0:
-                raise AssertionError(f"{request_id}: no terminal entry within {timeout * SLOW:g} s; "
+                raise AssertionError(f"{request_id}: no terminal entry in {timeout * SLOW:g} s; "
                                      f"so far {entries}; job {self.job(request_id)}")
             try:
                 found = self.db.xread({stream: last}, block=min(left_ms, 1000))

@@ -17,7 +17,7 @@ _libc = ctypes.CDLL(None)
 def binary(name):
     """Path of a program under test."""
     path = os.path.join(os.environ.get("ORION_BIN", "build/dev/bin"), name)
-    assert os.access(path, os.X_OK), f"{path} is not there: set ORION_BIN to the programs' directory"
+    assert os.access(path, os.X_OK), f"{path} is not there: set ORION_BIN to its directory"
     return path
 
 
@@ -141,5 +141,5 @@ class Process:
 
 
 def check_no_descriptor_leak(process, before):
-    """The process holds no more descriptors than `before` (a warm state); connections may close late."""
+    """The process holds no more descriptors than `before`, taken when warm."""
     wait_until(lambda: process.fds() <= before, f"{process.name} is back to {before} descriptors")

@@ -18,7 +18,8 @@ def strike(cluster, dice, frozen):
     """One misfortune."""
     what = dice.choice(["kill worker", "kill router", "freeze", "redis", "sim", "clients", "thaw"])
     if what.startswith("kill"):
-        victims = [d for d in cluster.daemons if d.name.startswith("pi" if "worker" in what else "ro")]
+        program = "orion-" + what.split()[1]
+        victims = [d for d in cluster.daemons if d.argv[0].endswith(program)]
         victim = dice.choice(victims)
         if victim in frozen:
             frozen.remove(victim)

@@ -64,7 +64,7 @@ def test_a_deadline_passes_on_the_nodes_stream(cluster):
     ("evaluating the prompt", SLOW_CHAT, "slow-prefill=60s"),
     ("generating", SLOW_CHAT, None),
     ("hanging", SLOW_CHAT, "hang-after=2")])
-def test_a_deadline_passes_at_the_node_and_ollamas_connection_is_closed(cluster, what, model, fault):
+def test_a_deadline_passes_at_the_node_and_closes_the_connection(cluster, what, model, fault):
     sim = node(cluster, model)
     if fault:
         sim.fault(fault)

@@ -1,4 +1,4 @@
-"""What an operator can do to a running fleet's Redis: it recovers, and loses nothing it need not."""
+"""What an operator can do to a running fleet's Redis: it recovers and loses nothing it need not."""
 
 import pytest
 

@@ -226,8 +226,8 @@ def test_an_answer_over_reply_max_is_reply_too_large(cluster):
                       "nomic-embed-text,load=1ms,dim=4096")
     cluster.router()
     cluster.worker("pi-1", sim, reply_max="4KiB")
-    for fields in ({"prompt": "hi"}, {"messages": [{"role": "user", "content": "hi"}]},
-                   {"model": "nomic-embed-text", "input": ["hi"]}, {"prompt": "hi", "stream": True}):
+    for fields in ({"prompt": "hi"}, {}, {"prompt": "hi", "stream": True},
+                   {"model": "nomic-embed-text", "input": ["hi"]}):
         reply = cluster.ask(**fields)
         assert reply.code == "reply_too_large", fields
     assert sim.asked() == 4  # no node would do better

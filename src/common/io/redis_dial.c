@@ -48,7 +48,8 @@ void redis_dial_set_options(const struct redisAsyncContext *ac)
         {IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS},
     };
 
-    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
         (void)setsockopt(ac->c.fd, options[i].level, options[i].name, &options[i].value,
                          sizeof options[i].value);
+    }
 }

@@ -136,10 +136,11 @@ void scripts_load(struct redis_conn *conn, void (*on_loaded)(bool ok, void *arg)
 
     *load = (struct load){.on_loaded = on_loaded, .arg = arg, .ok = true};
     for (int i = 0; i < SCRIPT_COUNT; i++) {
-        if (load_send(conn, load, (enum script)i))
+        if (load_send(conn, load, (enum script)i)) {
             load->waiting++;
-        else
+        } else {
             load->ok = false;
+        }
     }
     if (load->waiting == 0)
         load_end(load);

@@ -58,6 +58,9 @@ end
 local id = redis.call('XADD', KEYS[2], '*', unpack(fields))
 redis.call('HSET', KEYS[3], 'state', 'queued', 'entry', id, 'attempt', attempt)
 redis.call('HDEL', KEYS[3], 'node')
+if redis.call('PTTL', KEYS[3]) < 0 then
+  redis.call('PEXPIRE', KEYS[3], 86400000) -- Redis had forgotten the job; a request lives a day at most
+end
 redis.pcall('XACK', KEYS[1], ARGV[1], ARGV[3])
 redis.call('XDEL', KEYS[1], ARGV[3])
 if ARGV[11] == '1' and delivered then

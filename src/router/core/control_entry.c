@@ -18,12 +18,13 @@ void control_decode(const struct redisReply *entry, struct control_entry *ret)
     ret->request_id = field(entry, FIELD_REQUEST_ID);
     ret->node = field(entry, "node");
 
-    if (span_is(op, "cancel") && request_id_valid(ret->request_id))
+    if (span_is(op, "cancel") && request_id_valid(ret->request_id)) {
         ret->op = CONTROL_CANCEL;
-    else if (span_is(op, "drain") && node_id_valid(ret->node))
+    } else if (span_is(op, "drain") && node_id_valid(ret->node)) {
         ret->op = CONTROL_DRAIN;
-    else if (span_is(op, "undrain") && node_id_valid(ret->node))
+    } else if (span_is(op, "undrain") && node_id_valid(ret->node)) {
         ret->op = CONTROL_UNDRAIN;
+    }
 }
 
 static const struct {

@@ -258,16 +258,18 @@ int fleet_health(struct fleet *fleet, struct span node_id, struct span json, int
     uint32_t index;
 
     *ret_change = (struct fleet_change){.node = FLEET_NONE};
-    if (!node_id_valid(node_id))
+    if (!node_id_valid(node_id)) {
         return refuse_field(fleet, -EINVAL, "a node id is 1 to 64 of A-Z a-z 0-9 . _ -", node_id,
                             ret_change, err);
+    }
     index = fleet_find(fleet, node_id);
     bool is_new = index == INDEX_NONE;
     if (is_new)
         index = node_make(fleet, node_id, now_ms);
-    if (index == INDEX_NONE)
+    if (index == INDEX_NONE) {
         return refuse_field(fleet, -ENOSPC, "too many nodes are known already", node_id, ret_change,
                             err);
+    }
     struct node *node = &fleet->nodes[index];
     *ret_change = change_of(fleet, index);
     ret_change->what |= (is_new ? FLEET_JOINED : 0U) | (node->is_gone ? FLEET_BACK : 0U);

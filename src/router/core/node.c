@@ -64,10 +64,11 @@ bool node_models_has(const uint32_t *index, uint32_t n, uint32_t model)
 
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (index[middle] < model)
+        if (index[middle] < model) {
             low = middle + 1;
-        else
+        } else {
             high = middle;
+        }
     }
     return low < n && index[low] == model;
 }

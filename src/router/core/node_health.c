@@ -205,9 +205,10 @@ static int identity_decode(struct span object, struct span node_id, struct err *
 
     if (!is_given(value))
         return 0;
-    if (!json_string_decode(value, id, sizeof id) || !span_is(node_id, id))
+    if (!json_string_decode(value, id, sizeof id) || !span_is(node_id, id)) {
         return err_set(err, -EINVAL, "node_id is %.*s (should be \"%.*s\", as its field)",
                        SPAN_ARG(shown(value)), SPAN_ARG(node_id));
+    }
     return 0;
 }
 
@@ -272,9 +273,10 @@ int node_health_decode(struct span json, struct span node_id, struct node_health
 {
     int rc;
 
-    if (json.len > NODE_HEALTH_BYTES_MAX)
-        return err_set(err, -EINVAL, "it has %zu bytes (at most %d)", json.len,
+    if (json.len > NODE_HEALTH_BYTES_MAX) {
+        return err_set(err, -EINVAL, "it has %zu bytes (at most %zu)", json.len,
                        NODE_HEALTH_BYTES_MAX);
+    }
     rc = json_check(json, err);
     if (rc < 0)
         return rc;

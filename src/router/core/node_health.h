@@ -17,8 +17,8 @@
 
 struct err;
 
-#define NODE_HEALTH_BYTES_MAX (512 * 1024) /* of the whole value */
-#define NODE_RESIDENT_MAX     64           /* names of a list that are used; the rest is ignored */
+#define NODE_HEALTH_BYTES_MAX ((size_t)512 * 1024) /* of the whole value */
+#define NODE_RESIDENT_MAX     64 /* names of a list that are used; the rest is ignored */
 #define NODE_INSTALLED_MAX    512
 #define NODE_SUSPECT_MAX      64
 #define NODE_SESSIONS_MAX     16

@@ -91,10 +91,11 @@ static void lane_free(struct window *window, uint32_t index)
 {
     struct window_lane *lane = &window->lanes[index];
 
-    if (lane->prev != INDEX_NONE)
+    if (lane->prev != INDEX_NONE) {
         window->lanes[lane->prev].next = lane->next;
-    else
+    } else {
         window->flows[lane->flow].lanes = lane->next;
+    }
     if (lane->next != INDEX_NONE)
         window->lanes[lane->next].prev = lane->prev;
     index_pool_give(&window->lane_pool, index);
@@ -127,14 +128,16 @@ static void lane_insert(struct window *window, uint32_t lane_index, uint32_t ind
     r->lane = lane_index;
     r->lane_prev = before;
     r->lane_next = before == INDEX_NONE ? lane->head : window->requests[before].lane_next;
-    if (before == INDEX_NONE)
+    if (before == INDEX_NONE) {
         lane->head = index;
-    else
+    } else {
         window->requests[before].lane_next = index;
-    if (r->lane_next == INDEX_NONE)
+    }
+    if (r->lane_next == INDEX_NONE) {
         lane->tail = index;
-    else
+    } else {
         window->requests[r->lane_next].lane_prev = index;
+    }
 }
 
 static void lane_unlink(struct window *window, struct window_lane *lane, uint32_t index)
@@ -143,14 +146,16 @@ static void lane_unlink(struct window *window, struct window_lane *lane, uint32_
 
     if (lane->resume == index)
         lane->resume = r->lane_next;
-    if (r->lane_prev == INDEX_NONE)
+    if (r->lane_prev == INDEX_NONE) {
         lane->head = r->lane_next;
-    else
+    } else {
         window->requests[r->lane_prev].lane_next = r->lane_next;
-    if (r->lane_next == INDEX_NONE)
+    }
+    if (r->lane_next == INDEX_NONE) {
         lane->tail = r->lane_prev;
-    else
+    } else {
         window->requests[r->lane_next].lane_prev = r->lane_prev;
+    }
 }
 
 void order_insert(struct window *window, uint32_t index)
@@ -228,10 +233,11 @@ void order_charge(struct window *window, uint32_t index)
         uint32_t given = turns;
         uint32_t i = window->ring[r->class];
         do {
-            if (i == mine)
+            if (i == mine) {
                 given--; /* those behind it have not had this turn yet */
-            else if (given > 0)
+            } else if (given > 0) {
                 flow_credit(window, &window->flows[i], given);
+            }
             i = window->flows[i].ring_next;
         } while (i != window->ring[r->class]);
         window->flows[mine].deficit += turns * WINDOW_QUANTUM;
@@ -384,10 +390,11 @@ uint32_t window_position(const struct window *window, uint32_t index)
         ahead += window->class_waiting[c];
     do { /* each other client has as many turns before ours as we have requests before this one */
         uint32_t turns = passed ? rank : rank + 1;
-        if (i == mine)
+        if (i == mine) {
             passed = true;
-        else
+        } else {
             ahead += window->flows[i].n < turns ? window->flows[i].n : turns;
+        }
         i = window->flows[i].ring_next;
     } while (i != window->ring[r->class]);
     return ahead + rank;

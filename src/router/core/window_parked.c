@@ -61,14 +61,16 @@ static void list_insert(struct window *window, uint32_t index)
         ring_join(window, p->client, p->class);
     p->prev = before;
     p->next = before == INDEX_NONE ? list->head : window->parked[before].next;
-    if (before == INDEX_NONE)
+    if (before == INDEX_NONE) {
         list->head = index;
-    else
+    } else {
         window->parked[before].next = index;
-    if (p->next == INDEX_NONE)
+    }
+    if (p->next == INDEX_NONE) {
         list->tail = index;
-    else
+    } else {
         window->parked[p->next].prev = index;
+    }
 }
 
 static void list_unlink(struct window *window, uint32_t index)
@@ -76,14 +78,16 @@ static void list_unlink(struct window *window, uint32_t index)
     const struct parked *p = &window->parked[index];
     struct parked_list *list = &window->clients[p->client].list[p->class];
 
-    if (p->prev == INDEX_NONE)
+    if (p->prev == INDEX_NONE) {
         list->head = p->next;
-    else
+    } else {
         window->parked[p->prev].next = p->next;
-    if (p->next == INDEX_NONE)
+    }
+    if (p->next == INDEX_NONE) {
         list->tail = p->prev;
-    else
+    } else {
         window->parked[p->next].prev = p->prev;
+    }
     if (list->head == INDEX_NONE)
         ring_leave(window, p->client, p->class);
 }
@@ -169,7 +173,8 @@ static uint32_t class_first(struct window *window, uint8_t class)
 
 bool window_parked_next(struct window *window, struct stream_id *ret)
 {
-    for (uint8_t class = REQUEST_HIGH; class < REQUEST_PRIORITY_COUNT; class ++) {
+    for (int priority = REQUEST_HIGH; priority < REQUEST_PRIORITY_COUNT; priority++) {
+        uint8_t class = (uint8_t)priority;
         if (window->parked_ring[class] == INDEX_NONE)
             continue;
         uint32_t i = class_first(window, class);

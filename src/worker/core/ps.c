@@ -224,10 +224,11 @@ int version_decode(struct span body, char *ret, struct err *err)
 
     const char *text = read_text(tree, "version");
 
-    if (text[0] != '\0' && text[strspn(text, allowed)] == '\0' && strlen(text) < PS_VERSION_MAX)
+    if (text[0] != '\0' && text[strspn(text, allowed)] == '\0' && strlen(text) < PS_VERSION_MAX) {
         memcpy(ret, text, strlen(text) + 1);
-    else
+    } else {
         rc = err_set(err, -EINVAL, "/api/version of Ollama's has no version such as \"0.32.15\"");
+    }
     cJSON_Delete(tree);
     return rc;
 }
