@@ -17,9 +17,8 @@
 #define GROUP_ROUTERS  "inference-routers"
 #define GROUP_WORKERS  "inference-workers"
 
-#define REQUEST_ID_MAX 128 /* bytes, without NUL */
-#define NODE_ID_MAX    64  /* bytes, without NUL; node and router ids */
-#define PREFIX_MAX     100 /* bytes, without NUL */
+#define REQUEST_ID_MAX 128                                    /* bytes, without NUL */
+#define PREFIX_MAX     100                                    /* bytes, without NUL */
 #define KEY_MAX        (PREFIX_MAX + 16 + REQUEST_ID_MAX + 1) /* bytes of any key of ours, with NUL */
 #define CALLBACK_MAX   512 /* bytes of a callback key that a client names */
 
@@ -42,7 +41,7 @@ struct keys {
 void keys_init(struct keys *keys, const char *prefix);
 
 /* Keys that belong to a node or a request; each writes into buf and returns it. The ids are within
- * their limits (id_valid() was asked). */
+ * their limits (request_id_valid(), node_id_valid()). */
 const char *key_node_requests(const struct keys *keys, struct span node, char buf[static KEY_MAX]);
 const char *key_epoch(const struct keys *keys, struct span node, char buf[static KEY_MAX]);
 const char *key_job(const struct keys *keys, struct span request_id, char buf[static KEY_MAX]);
@@ -55,9 +54,6 @@ bool key_callback_valid(const struct keys *keys, struct span callback);
 
 /* 1 to REQUEST_ID_MAX of A-Z a-z 0-9 . _ : - */
 bool request_id_valid(struct span id);
-
-/* 1 to NODE_ID_MAX of A-Z a-z 0-9 . _ - ; nodes and routers */
-bool node_id_valid(struct span id);
 
 /* Fields of a request entry: protocol section 2. */
 #define FIELD_REQUEST_ID "request_id"

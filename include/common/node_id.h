@@ -14,7 +14,10 @@ struct err;
 
 #define NODE_ID_MAX 64 /* bytes, without NUL */
 
-bool node_id_ok(struct span id);
+bool node_id_valid(struct span id);
+
+/* May this byte stand in an id? Request ids may hold ':' as well. */
+bool node_id_byte_valid(char byte);
 
 /* For a table of settings: 0 if `text` is an id or empty (the host name), else -EINVAL and *err. */
 int node_id_check(const char *text, struct err *err);

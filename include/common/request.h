@@ -53,7 +53,7 @@ struct request {
     enum request_priority priority;
     bool stream, progress;
     int64_t timeout_ms; /* 0: not given */
-    size_t bytes;       /* of all names and values */
+    size_t bytes;       /* of all names and values but those that routers add */
 
     /* What routers add. Absent or 0 in an entry straight from a client. */
     bool came_back;     /* one of these fields is there: a node gave it back, or it is forged */
@@ -81,17 +81,11 @@ const char *request_callback(const struct request *request, const struct keys *k
 /* Milliseconds of a stream entry id ("1700000000000-0"); -1 if it is no id. */
 int64_t entry_id_ms(struct span id);
 
-/* Orders two stream entry ids as Redis does: <0, 0, >0. Both must be ids. */
-int entry_id_compare(struct span a, struct span b);
-
 /* Is `node` in a comma-separated list such as `tried`? */
 bool node_list_has(struct span list, struct span node);
 
 /* Writes list plus node (if it is not there yet) with NUL; drops the oldest names that do not fit.
  */
 void node_list_add(struct span list, struct span node, char *buf, size_t cap);
-
-const char *request_priority_name(enum request_priority priority); /* "high" ... */
-const char *request_kind_name(enum request_kind kind);             /* "chat", "generate", "embed" */
 
 #endif

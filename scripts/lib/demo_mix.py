@@ -30,10 +30,11 @@ HAIKU = "Four small boards at night, each holds a part of the words, the queue f
 TEA = "Boil the water, warm the pot, take one spoon of tea for each cup, and wait four minutes."
 GREEN = "For green tea let the water cool down to eighty degrees first, and wait only two minutes."
 STORY = ("Once upon a time a small computer lived on a shelf and answered every question that came "
-         "by. One evening somebody stumbled over its cable in the middle of a sentence. Its "
-         "neighbours heard nothing from it any more, waited a moment, took the question and told "
-         "the whole story from the beginning, and whoever had asked got one answer, complete, and "
-         "never a second one.")
+         "by. It had a fan and a green light, and it was never in a hurry. One evening, while it "
+         "told a child about the sea, somebody stumbled over its cable, in the middle of a "
+         "sentence. Its neighbours heard nothing from it any more, waited a moment, took the "
+         "question and told the whole story from the beginning, and whoever had asked got one "
+         "answer, complete, and never a second one.")
 
 
 class Mix:

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/node_id.h"
+
 static void key_write(char *buf, size_t cap, const char *prefix, const char *suffix)
 {
     (void)snprintf(buf, cap, "%s%s", prefix, suffix);
@@ -62,29 +64,13 @@ bool key_callback_valid(const struct keys *keys, struct span callback)
     return true;
 }
 
-static bool is_id_byte(char c, bool colon)
+bool request_id_valid(struct span id)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == '-' || (colon && c == ':');
-}
-
-static bool id_valid(struct span id, size_t max, bool colon)
-{
-    if (id.len < 1 || id.len > max)
+    if (id.len < 1 || id.len > REQUEST_ID_MAX)
         return false;
     for (size_t i = 0; i < id.len; i++) {
-        if (!is_id_byte(id.ptr[i], colon))
+        if (id.ptr[i] != ':' && !node_id_byte_valid(id.ptr[i]))
             return false;
     }
     return true;
-}
-
-bool request_id_valid(struct span id)
-{
-    return id_valid(id, REQUEST_ID_MAX, true);
-}
-
-bool node_id_valid(struct span id)
-{
-    return id_valid(id, NODE_ID_MAX, false);
 }

@@ -5,18 +5,18 @@
 
 #include "common/err.h"
 
-static bool is_id_char(char c)
+bool node_id_byte_valid(char byte)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == '-';
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+           (byte >= '0' && byte <= '9') || byte == '.' || byte == '_' || byte == '-';
 }
 
-bool node_id_ok(struct span id)
+bool node_id_valid(struct span id)
 {
     if (id.len == 0 || id.len > NODE_ID_MAX)
         return false;
     for (size_t i = 0; i < id.len; i++) {
-        if (!is_id_char(id.ptr[i]))
+        if (!node_id_byte_valid(id.ptr[i]))
             return false;
     }
     return true;
@@ -24,7 +24,7 @@ bool node_id_ok(struct span id)
 
 int node_id_check(const char *text, struct err *err)
 {
-    if (text[0] == '\0' || node_id_ok(span_str(text)))
+    if (text[0] == '\0' || node_id_valid(span_str(text)))
         return 0;
     return err_set(err, -EINVAL,
                    "must be 1 to 64 of A-Z a-z 0-9 . _ -, or empty for the host name");
@@ -35,7 +35,7 @@ void node_id_from_host(const char *host, char *buf, size_t cap)
     assert(cap > NODE_ID_MAX);
     (void)span_copy(span_str(host[0] ? host : "node"), buf, NODE_ID_MAX + 1);
     for (char *c = buf; *c; c++) {
-        if (!is_id_char(*c))
+        if (!node_id_byte_valid(*c))
             *c = '-';
     }
 }

@@ -93,7 +93,8 @@ static void gather(const struct redisReply *pairs, struct fields *ret, struct re
         struct span value = reply_span(reply_at(pairs, i + 1));
         enum field field = field_of(name);
 
-        request->bytes += name.len + value.len;
+        if (field < FIELDS_OF_CLIENT || field == FIELD_COUNT) /* what routers add must not count */
+            request->bytes += name.len + value.len;
         if (field == FIELD_COUNT) {
             if (!ret->has_unknown)
                 ret->unknown = name;
@@ -227,13 +228,15 @@ static int take_flag(const struct fields *fields, enum field field, bool *ret, s
 
 static int take_priority(const struct fields *fields, struct request *request, struct err *err)
 {
+    static const char *const names[REQUEST_PRIORITY_COUNT] = {
+        [REQUEST_HIGH] = "high", [REQUEST_NORMAL] = "normal", [REQUEST_LOW] = "low"};
     struct span value = fields->value[F_PRIORITY];
 
     request->priority = REQUEST_NORMAL;
     if (!value.ptr)
         return 0;
     for (int i = 0; i < REQUEST_PRIORITY_COUNT; i++) {
-        if (span_is(value, request_priority_name((enum request_priority)i))) {
+        if (span_is(value, names[i])) {
             request->priority = (enum request_priority)i;
             return 0;
         }
@@ -380,19 +383,6 @@ int64_t entry_id_ms(struct span id)
     return parts[0] > INT64_MAX ? INT64_MAX : (int64_t)parts[0];
 }
 
-int entry_id_compare(struct span a, struct span b)
-{
-    uint64_t left[2], right[2];
-
-    (void)entry_id_parts(a, left);
-    (void)entry_id_parts(b, right);
-    for (int i = 0; i < 2; i++) {
-        if (left[i] != right[i])
-            return left[i] < right[i] ? -1 : 1;
-    }
-    return 0;
-}
-
 /* Takes the next name off the front of a comma-separated list. */
 static bool list_next(struct span *list, struct span *ret_name)
 {
@@ -432,22 +422,4 @@ void node_list_add(struct span list, struct span node, char *buf, size_t cap)
         (void)list_next(&list, &name);
     (void)snprintf(buf, cap, "%.*s%s%.*s", (int)list.len, list.len ? list.ptr : "",
                    list.len ? "," : "", (int)node.len, node.ptr ? node.ptr : "");
-}
-
-const char *request_priority_name(enum request_priority priority)
-{
-    static const char *const names[] = {
-        [REQUEST_HIGH] = "high", [REQUEST_NORMAL] = "normal", [REQUEST_LOW] = "low"};
-
-    assert(priority < REQUEST_PRIORITY_COUNT);
-    return names[priority];
-}
-
-const char *request_kind_name(enum request_kind kind)
-{
-    static const char *const names[] = {
-        [REQUEST_CHAT] = "chat", [REQUEST_GENERATE] = "generate", [REQUEST_EMBED] = "embed"};
-
-    assert(kind < REQUEST_KIND_COUNT);
-    return names[kind];
 }

@@ -105,7 +105,7 @@ void settings_defaults(const struct setting *table, size_t n, void *config)
     }
 }
 
-/* --- a file ---------------------------------------------------------------------------------- */
+/* --- a file ----------------------------------------------------------------------------------- */
 
 struct parser {
     const struct setting *table;
@@ -169,7 +169,7 @@ size_t settings_parse(const struct setting *table, size_t n, void *config, struc
     return faults;
 }
 
-/* --- two configs ----------------------------------------------------------------------------- */
+/* --- two configs ------------------------------------------------------------------------------ */
 
 void settings_keep(const struct setting *table, size_t n, const void *running, void *config)
 {

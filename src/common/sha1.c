@@ -1,5 +1,6 @@
 #include "common/sha1.h"
 
+#include <assert.h>
 #include <stdint.h>
 #include <string.h>
 

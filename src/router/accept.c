@@ -1,10 +1,13 @@
 /* Takes entries in: decode, then window, parked, or a terminal entry. */
 
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "common/alloc.h"
 #include "common/clock.h"
 #include "common/conversation.h"
 #include "common/err.h"
+#include "common/redis_command.h"
 #include "common/reply.h"
 #include "common/request.h"
 
@@ -12,18 +15,12 @@
 
 #define REDIS_TIME_LAG_MAX_MS 1000 /* of router_redis_ms() behind Redis */
 
-#define FETCH_MAX             32 /* parked entries being read again at a time */
-
-bool accept_knows(const struct router *router, struct span entry_id)
+bool accept_knows(const struct router *router, struct stream_id id)
 {
-    struct stream_id id;
-
-    return stream_id_parse(entry_id, &id) && (window_find(&router->window, id) != WINDOW_NONE ||
-                                              window_is_parked(&router->window, id));
+    return window_find(&router->window, id) != WINDOW_NONE || window_is_parked(&router->window, id);
 }
 
-/* --- ending what cannot be taken -----------------------------------------------------------------
- */
+/* --- ending what cannot be taken -------------------------------------------------------------- */
 
 static void end_request(struct router *router, const struct request *request, const char *code,
                         const char *error)
@@ -66,8 +63,7 @@ static void end_exhausted(struct router *router, const struct request *request)
     end_request(router, &last, CODE_ATTEMPTS_EXHAUSTED, error);
 }
 
-/* --- taking in -----------------------------------------------------------------------------------
- */
+/* --- taking in -------------------------------------------------------------------------------- */
 
 static uint64_t session_hash(const struct request *request)
 {
@@ -108,6 +104,48 @@ static bool is_queue_full(const struct router *router, const struct request *req
                router->config.max_queue;
 }
 
+/* --- what says that it came back from a node -------------------------------------------------- */
+
+struct job_question {
+    struct router *router;
+    struct stream_id id;
+};
+
+/* The scripts ask the job in any case; this only spares the client the wait for a node. */
+static void on_job(const struct redisReply *reply, void *arg)
+{
+    struct job_question *question = arg;
+    struct router *router = question->router;
+    uint32_t index = window_find(&router->window, question->id);
+    struct span state = reply_span(reply_at(reply, 0)), entry = reply_span(reply_at(reply, 1));
+    char id[STREAM_ID_MAX + 1];
+    int64_t cancel_ms;
+
+    if (index != WINDOW_NONE && reply_count(reply) > 0) {
+        if (!span_is(state, "queued") || !span_is(entry, stream_id_text(question->id, id))) {
+            ending_write_window(router, index, CODE_INVALID_REQUEST, "it did not come from a node");
+        } else if (reply_i64(reply_at(reply, 2), &cancel_ms) &&
+                   cancel_ms >= window_at(&router->window, index)->submitted_ms) {
+            ending_write_window(router, index, CODE_CANCELLED, "cancelled before it was read");
+        }
+    }
+    free(question);
+}
+
+/* Is it true, and was it cancelled meanwhile, longer ago than listen.c remembers? */
+static void ask_job(struct router *router, const struct request *request, struct stream_id id)
+{
+    struct job_question *question = xcalloc(1, sizeof *question);
+    char job[KEY_MAX];
+    const char *argv[] = {"HMGET", key_job(&router->keys, request->request_id, job), "state",
+                          "entry", "cancel"};
+
+    question->router = router;
+    question->id = id;
+    if (!redis_command_send(router->commands, on_job, question, 5, argv))
+        free(question);
+}
+
 static void add_to_window(struct router *router, const struct request *request, int64_t submitted)
 {
     struct window_entry entry = {
@@ -137,6 +175,8 @@ static void add_to_window(struct router *router, const struct request *request, 
         router->reconcile_wanted = true; /* it stays pending, and is found again */
     if (added.outcome == WINDOW_ADDED)
         status_queued(router, added.index);
+    if (added.outcome == WINDOW_ADDED && request->came_back)
+        ask_job(router, request, entry.id);
 }
 
 static void announce(struct router *router, const struct request *request)
@@ -153,7 +193,7 @@ static void announce(struct router *router, const struct request *request)
     if (request->came_back)
         return;
     (void)span_copy(request->request_id, id, sizeof id);
-    (void)router_send(router->commands, NULL, NULL, 14, argv);
+    (void)redis_command_send(router->commands, NULL, NULL, 14, argv);
 }
 
 static void accept_request(struct router *router, const struct request *request)
@@ -181,9 +221,10 @@ static void accept_request(struct router *router, const struct request *request)
 void accept_entry(struct router *router, const struct redisReply *entry)
 {
     struct request request;
+    struct stream_id id;
     struct err err;
 
-    if (accept_knows(router, reply_span(reply_at(entry, 0))))
+    if (!stream_id_parse(reply_span(reply_at(entry, 0)), &id) || accept_knows(router, id))
         return;
     switch (request_decode(entry, &router->keys, REQUEST_FROM_CLIENT,
                            (size_t)router->config.request_max_bytes, &request, &err)) {
@@ -199,8 +240,7 @@ void accept_entry(struct router *router, const struct redisReply *entry)
     }
 }
 
-/* --- parked entries ------------------------------------------------------------------------------
- */
+/* --- parked entries --------------------------------------------------------------------------- */
 
 static void on_fetched(const struct redisReply *reply, void *arg)
 {
@@ -223,23 +263,24 @@ void accept_fetch(struct router *router, struct stream_id id)
     const char *argv[] = {"XRANGE", router->keys.requests, text, text};
 
     (void)stream_id_text(id, text);
-    if (router_send(router->commands, on_fetched, router, 4, argv))
+    if (redis_command_send(router->commands, on_fetched, router, 4, argv)) {
         router->fetching++;
-    else
+    } else {
         router->reconcile_wanted = true;
+    }
 }
 
 void accept_parked(struct router *router)
 {
     struct stream_id id;
 
-    while (router->fetching < FETCH_MAX && window_room(&router->window) > router->fetching &&
+    while (!router->stopping && router->fetching < ACCEPT_FETCH_MAX &&
+           window_room(&router->window) > router->fetching &&
            redis_conn_is_ready(router->commands) && window_parked_next(&router->window, &id))
         accept_fetch(router, id);
 }
 
-/* --- a queue that is too long --------------------------------------------------------------------
- */
+/* --- a queue that is too long ----------------------------------------------------------------- */
 
 /* The newest entries are those that came when max_queue waited already. What another router holds
  * is that router's to end; the script asks. */
@@ -282,5 +323,5 @@ void accept_shed(struct router *router)
         return;
     (void)snprintf(count, sizeof count, "%u",
                    excess < router->intake_count ? (unsigned)excess : router->intake_count);
-    router->shedding = router_send(router->commands, on_newest, router, 6, argv);
+    router->shedding = redis_command_send(router->commands, on_newest, router, 6, argv);
 }

@@ -1,6 +1,7 @@
 /* Takes over what a dead router had read but not moved (protocol 4.5). */
 
 #include "common/clock.h"
+#include "common/redis_command.h"
 #include "common/reply.h"
 #include "common/scripts.h"
 
@@ -8,6 +9,8 @@
 
 #define ADOPT_BATCH           128 /* entries per call: one page of our own pending list */
 #define ADOPT_INTERVAL_MAX_MS 5000
+#define ADOPT_ROUTERS_MAX     1000  /* looked at in one go */
+#define ROUTERS_INTERVAL_MS   60000 /* between two looks at P:routers */
 
 static void on_adopt(const struct redisReply *reply, void *arg)
 {
@@ -22,7 +25,7 @@ static void on_adopt(const struct redisReply *reply, void *arg)
         router->reconcile_wanted = true;
         router->adopt_ms = clock_now_ms(); /* there may be more */
     } else if (span_is(result, "deleted")) {
-        log_info("event=router_consumer_deleted");
+        log_info("event=router_forgotten");
     }
 }
 
@@ -30,6 +33,8 @@ static void adopt_from(struct router *router, struct span other)
 {
     struct script_args args;
 
+    if (other.len == 0 || span_is(other, router->id))
+        return;
     script_args_init(&args);
     script_key(&args, router->keys.requests);
     script_key(&args, router->keys.routers);
@@ -47,19 +52,27 @@ static void on_consumers(const struct redisReply *reply, void *arg)
 
     if (!reply || router_refused(router, reply, "consumers"))
         return;
-    for (size_t i = 0; i < reply_count(reply); i++) {
-        struct span name = reply_span(reply_field(reply_at(reply, i), "name"));
+    for (size_t i = 0; i < reply_count(reply) && i < ADOPT_ROUTERS_MAX; i++)
+        adopt_from(router, reply_span(reply_field(reply_at(reply, i), "name")));
+}
 
-        if (name.len > 0 && !span_is(name, router->id))
-            adopt_from(router, name);
-    }
+/* Who never read, or whose group is gone, has no consumer, but an entry in P:routers. */
+static void on_routers(const struct redisReply *reply, void *arg)
+{
+    struct router *router = arg;
+
+    if (!reply || router_refused(router, reply, "routers"))
+        return;
+    for (size_t i = 0; i < reply_count(reply) && i < ADOPT_ROUTERS_MAX; i++)
+        adopt_from(router, reply_span(reply_at(reply, i)));
 }
 
 /* A Redis that has just restarted has forgotten the routers' heartbeats: everybody gets node_lost
  * to show up before anybody is judged. */
 void adopt_tick(struct router *router)
 {
-    const char *argv[] = {"XINFO", "CONSUMERS", router->keys.requests, GROUP_ROUTERS};
+    const char *consumers[] = {"XINFO", "CONSUMERS", router->keys.requests, GROUP_ROUTERS};
+    const char *routers[] = {"HKEYS", router->keys.routers};
     int64_t now_ms = clock_now_ms();
     int64_t third_ms = router->config.node_lost_ms / 3;
 
@@ -67,5 +80,9 @@ void adopt_tick(struct router *router)
         return;
     router->adopt_ms =
         now_ms + (third_ms < ADOPT_INTERVAL_MAX_MS ? third_ms : ADOPT_INTERVAL_MAX_MS);
-    (void)router_send(router->commands, on_consumers, router, 4, argv);
+    (void)redis_command_send(router->commands, on_consumers, router, 4, consumers);
+    if (now_ms < router->routers_ms)
+        return;
+    router->routers_ms = now_ms + ROUTERS_INTERVAL_MS;
+    (void)redis_command_send(router->commands, on_routers, router, 2, routers);
 }

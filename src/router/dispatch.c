@@ -24,8 +24,7 @@ struct move {
     char node[NODE_ID_MAX + 1];
 };
 
-/* --- what became of a move -----------------------------------------------------------------------
- */
+/* --- what became of a move -------------------------------------------------------------------- */
 
 static void end_moving(struct router *router, uint32_t index, const char *code, const char *error)
 {
@@ -45,17 +44,20 @@ static void leave_window(struct router *router, uint32_t index, const struct mov
     window_remove(&router->window, index);
 }
 
+/* What the router believed of the node is out of date. Until it knows better the node counts as
+ * full, or it would be picked again at once, and refuse again. */
 static void node_refuses(struct router *router, const struct move *move, struct span result)
 {
     uint32_t node = fleet_find(&router->fleet, span_str(move->node));
 
     if (node == FLEET_NONE)
         return;
-    if (span_is(result, "full"))
-        fleet_full(&router->fleet, node);
-    else if (span_is(result, "drained"))
+    if (span_is(result, "drained")) {
         (void)fleet_drained(&router->fleet, span_str(move->node), true);
-    else
+        return;
+    }
+    fleet_full(&router->fleet, node);
+    if (!span_is(result, "full"))
         watch_soon(router);
 }
 
@@ -80,6 +82,12 @@ static void handle_result(struct router *router, uint32_t index, const struct mo
     }
 }
 
+/* Is it this node's stream that cannot be written (another type, no ids left), and not Redis? */
+static bool is_nodes_fault(const struct redisReply *reply)
+{
+    return reply_is_error(reply, "WRONGTYPE") || reply_is_error(reply, "ERR");
+}
+
 /* Nothing has happened, or nobody knows. */
 static void handle_refusal(struct router *router, uint32_t index, const struct move *move,
                            const struct redisReply *reply)
@@ -89,13 +97,14 @@ static void handle_refusal(struct router *router, uint32_t index, const struct m
     window_put_back(&router->window, index);
     if (node != FLEET_NONE) {
         fleet_left(&router->fleet, node);
-        if (reply_is_error(reply, "WRONGTYPE"))
+        if (is_nodes_fault(reply))
             fleet_failed(&router->fleet, node, clock_now_ms());
     }
     if (!reply)
         return;
     (void)router_refused(router, reply, "move");
-    router->hold_until_ms = clock_now_ms() + HOLD_MS;
+    if (!is_nodes_fault(reply))
+        router->hold_until_ms = clock_now_ms() + HOLD_MS;
     if (reply_is_error(reply, "NOGROUP"))
         router->reconcile_wanted = true;
 }
@@ -107,10 +116,12 @@ static void on_move(const struct redisReply *reply, void *arg)
     uint32_t index = window_find(&router->window, move->id);
 
     router->moving--;
-    if (index != WINDOW_NONE && (!reply || reply_error(reply)))
+    if (index != WINDOW_NONE && (!reply || reply_error(reply))) {
         handle_refusal(router, index, move, reply);
-    else if (index != WINDOW_NONE) {
+    } else if (index != WINDOW_NONE) {
         (void)router_refused(router, reply, "move");
+        if (reply_count(reply) > 2)
+            router_trouble(router, "foreign_job", window_at(&router->window, index)->request_id);
         handle_result(router, index, move, reply_span(reply_at(reply, 0)));
     }
     free(move);
@@ -121,12 +132,19 @@ static void on_move(const struct redisReply *reply, void *arg)
     }
 }
 
-/* --- sending one ---------------------------------------------------------------------------------
- */
+/* --- sending one ------------------------------------------------------------------------------ */
+
+/* The arguments of move.lua and what they borrow. */
+struct move_args {
+    struct script_args args;
+    char node_requests[KEY_MAX], job[KEY_MAX], responses[KEY_MAX];
+    char id[STREAM_ID_MAX + 1];
+};
 
 static void fill_args(struct router *router, uint32_t index, uint32_t node, const char *why,
-                      struct script_args *args, char keys[3][KEY_MAX], char *id)
+                      struct move_args *ret)
 {
+    struct script_args *args = &ret->args;
     const struct window_request *request = window_at(&router->window, index);
     struct span node_id = span_str(fleet_at(&router->fleet, node)->id);
     struct span request_id = span_str(request->request_id);
@@ -134,15 +152,16 @@ static void fill_args(struct router *router, uint32_t index, uint32_t node, cons
 
     script_args_init(args);
     script_key(args, router->keys.requests);
-    script_key(args, key_node_requests(&router->keys, node_id, keys[0]));
-    script_key(args, key_job(&router->keys, request_id, keys[1]));
-    script_key(args, callback[0] ? callback : key_responses(&router->keys, request_id, keys[2]));
+    script_key(args, key_node_requests(&router->keys, node_id, ret->node_requests));
+    script_key(args, key_job(&router->keys, request_id, ret->job));
+    script_key(args,
+               callback[0] ? callback : key_responses(&router->keys, request_id, ret->responses));
     script_key(args, router->keys.events);
     script_key(args, router->keys.drained);
     script_key(args, router->keys.health);
     script_arg(args, GROUP_ROUTERS);
     script_arg(args, router->id);
-    script_arg(args, stream_id_text(request->id, id));
+    script_arg(args, stream_id_text(request->id, ret->id));
     script_arg_span(args, node_id);
     script_arg_i64(args, fleet_credit(&router->fleet, node));
     script_arg_span(args, request_id);
@@ -161,17 +180,16 @@ static void fill_args(struct router *router, uint32_t index, uint32_t node, cons
 static void send_move(struct router *router, uint32_t index, uint32_t node, const char *why)
 {
     struct move *move = xcalloc(1, sizeof *move);
-    char keys[3][KEY_MAX], id[STREAM_ID_MAX + 1];
-    struct script_args args;
+    struct move_args args;
 
     move->router = router;
     move->id = window_at(&router->window, index)->id;
     (void)span_copy(span_str(fleet_at(&router->fleet, node)->id), move->node, sizeof move->node);
-    fill_args(router, index, node, why, &args, keys, id);
+    fill_args(router, index, node, why, &args);
     window_take(&router->window, index);
     fleet_routed(&router->fleet, node);
     router->moving++;
-    if (!scripts_call(router->commands, SCRIPT_MOVE, &args, on_move, move))
+    if (!scripts_call(router->commands, SCRIPT_MOVE, &args.args, on_move, move))
         on_move(NULL, move);
 }
 

@@ -22,6 +22,16 @@ struct ending_call {
     char error[REQUEST_ERROR_MAX + 256];
 };
 
+/* A sentence that quotes the client may have been cut within a character: that goes. */
+static void cut_text(char *text)
+{
+    size_t at = 0, len;
+
+    while ((len = span_utf8_len(span_str(text + at))) > 0)
+        at += len;
+    text[at] = '\0';
+}
+
 static struct ending_call *call_new(struct router *router, const struct ending *ending)
 {
     struct ending_call *call = xcalloc(1, sizeof *call);
@@ -33,6 +43,7 @@ static struct ending_call *call_new(struct router *router, const struct ending *
     (void)span_copy(span_str(ending->callback), call->callback, sizeof call->callback);
     (void)span_copy(ending->node, call->node, sizeof call->node);
     (void)span_copy(span_str(ending->error), call->error, sizeof call->error);
+    cut_text(call->error);
     call->ending.entry_id = span_str(call->entry_id);
     call->ending.request_id = span_str(call->request_id);
     call->ending.callback = ending->callback ? call->callback : NULL;
@@ -67,19 +78,44 @@ static void end_forged(struct ending_call *call)
     call_send(call);
 }
 
-static void call_over(struct ending_call *call, struct span result)
+/* It waits again. A request that was not in the window when it was to be ended may have come there
+ * since, and is nobody's ENDING then. */
+static void put_back(struct router *router, const struct ending *ending)
+{
+    uint32_t index = ending_index(router, ending);
+
+    if (index != WINDOW_NONE && window_at(&router->window, index)->state == WINDOW_ENDING)
+        window_put_back(&router->window, index);
+}
+
+/* What was to be shed and was not is still on the stream, perhaps pending here; everything else has
+ * left it. Who has shed something looks again soon: there may be more. */
+static void leave_window(struct ending_call *call, struct span result)
 {
     struct router *router = call->router;
     uint32_t index = ending_index(router, &call->ending);
 
-    if (index != WINDOW_NONE)
+    if (call->ending.shed && span_is(result, "lost")) {
+        put_back(router, &call->ending);
+    } else if (index != WINDOW_NONE) {
         window_remove(&router->window, index);
-    if (span_is(result, "undeliverable"))
+    }
+    if (call->ending.shed && span_is(result, "ended"))
+        router->presence_ms = clock_now_ms();
+}
+
+static void call_over(struct ending_call *call, struct span result)
+{
+    struct router *router = call->router;
+
+    leave_window(call, result);
+    if (span_is(result, "undeliverable")) {
         log_warn("event=undeliverable request_id=%s callback=%s code=%s", call->request_id,
                  call->callback, call->ending.code);
-    else
+    } else {
         log_info("event=request_ended request_id=%s code=%s result=%.*s error=\"%s\"",
                  call->request_id, call->ending.code, SPAN_ARG(result), call->error);
+    }
     free(call);
     dispatch_wake(router);
 }
@@ -89,19 +125,17 @@ static void on_end(const struct redisReply *reply, void *arg)
     struct ending_call *call = arg;
     struct router *router = call->router;
     struct span result = reply_span(reply_at(reply, 0));
-    uint32_t index;
 
     if (reply && !router_refused(router, reply, "end")) {
-        if (span_is(result, "forged"))
+        if (span_is(result, "forged")) {
             end_forged(call);
-        else
+        } else {
             call_over(call, result);
+        }
         return;
     }
     /* Nobody knows, or Redis refused: it is tried again from the window, or found pending. */
-    index = ending_index(router, &call->ending);
-    if (index != WINDOW_NONE)
-        window_put_back(&router->window, index);
+    put_back(router, &call->ending);
     router->reconcile_wanted = true;
     free(call);
 }
@@ -110,15 +144,15 @@ static void call_send(struct ending_call *call)
 {
     struct router *router = call->router;
     const struct ending *ending = &call->ending;
-    char job[KEY_MAX] = "";
+    const char *dead =
+        router->keys.dead; /* a key of the same slot, in the place of an unused one */
+    char job[KEY_MAX];
     struct script_args args;
 
-    if (ending->callback)
-        (void)key_job(&router->keys, ending->request_id, job);
     script_args_init(&args);
     script_key(&args, router->keys.requests);
-    script_key(&args, call->callback);
-    script_key(&args, job);
+    script_key(&args, ending->callback ? call->callback : dead);
+    script_key(&args, ending->callback ? key_job(&router->keys, ending->request_id, job) : dead);
     script_key(&args, router->keys.events);
     script_key(&args, router->keys.dead);
     script_arg(&args, GROUP_ROUTERS);
@@ -135,10 +169,11 @@ static void call_send(struct ending_call *call)
     script_arg_span(&args, ending->node);
     script_arg(&args, ending->dead ? "1" : "0");
     script_arg(&args, ending->callback ? "1" : "0");
-    if (ending->shed)
+    if (ending->shed) {
         script_arg_i64(&args, router->config.max_queue);
-    else
+    } else {
         script_arg(&args, "");
+    }
     if (!scripts_call(router->commands, SCRIPT_END, &args, on_end, call))
         on_end(NULL, call);
 }

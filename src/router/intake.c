@@ -9,20 +9,24 @@
 
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "common/redis_command.h"
 #include "common/reply.h"
 #include "common/request.h"
 
 #include "router_state.h"
 
-#define INTAKE_BATCH_BYTES  ((size_t)8 << 20) /* of entries in one reply, about */
-#define INTAKE_COUNT_FIRST  16 /* as long as nothing is known about the size of entries */
-#define INTAKE_COUNT_MAX    256
-#define RECONCILE_PAGE      128
-#define RECONCILE_PAGE_TEXT "128"
-#define RECONCILE_PAUSE_MS  1000 /* between two looks that something made necessary */
+/* XREADGROUP counts entries and not bytes: the worst reply is INTAKE_COUNT_MAX entries of
+ * request_max. */
+#define INTAKE_BATCH_BYTES    ((size_t)8 << 20) /* of entries in one reply, about */
+#define INTAKE_COUNT_MAX      16
+#define RECONCILE_PAGE_TEXT   "128"
+#define RECONCILE_READS       4     /* entries being read at a time: each may be large */
+#define RECONCILE_PAUSE_MS    1000  /* between two looks that something made necessary */
+#define RECONCILE_INTERVAL_MS 10000 /* at most, without a reason: see reconcile() */
 
-/* --- new entries ---------------------------------------------------------------------------------
- */
+_Static_assert(RECONCILE_PAGE == 128, "RECONCILE_PAGE_TEXT says the same");
+
+/* --- new entries ------------------------------------------------------------------------------ */
 
 /* So many that a reply of entries like the largest of the last one stays within the limit. */
 static unsigned next_count(size_t largest_bytes)
@@ -59,7 +63,7 @@ static void handle_error(struct router *router, const struct redisReply *reply)
 {
     router->intake_retry_ms = clock_now_ms() + RECONCILE_PAUSE_MS;
     (void)router_refused(router, reply, "intake");
-    if (reply_is_error(reply, "NOGROUP") || reply_is_error(reply, "UNBLOCKED"))
+    if (redis_command_lost_group(reply))
         router_make_groups(router, on_group_made);
 }
 
@@ -82,7 +86,7 @@ static void on_entries(const struct redisReply *reply, void *arg)
         largest = bytes > largest ? bytes : largest;
         accept_entry(router, reply_at(entries, i));
     }
-    router->intake_count = entries ? next_count(largest) : INTAKE_COUNT_FIRST;
+    router->intake_count = next_count(largest);
     dispatch_wake(router);
     intake_read(router);
 }
@@ -109,79 +113,101 @@ void intake_read(struct router *router)
         return;
     (void)snprintf(count, sizeof count, "%u", router->intake_count);
     (void)snprintf(block, sizeof block, "%d", ROUTER_BLOCK_MS);
-    router->intake_reading = router_send(router->intake, on_entries, router, 11, argv);
+    router->intake_reading = redis_command_send(router->intake, on_entries, router, 11, argv);
 }
 
-/* --- our own pending entries ---------------------------------------------------------------------
- */
+/* --- our own pending entries ------------------------------------------------------------------ */
 
-static void on_pending_entry(const struct redisReply *reply, void *arg)
+/* A page of ids is listed, and those that we do not know are read a few at a time; then the next
+ * page. */
+
+static void ask_pending(struct router *router, const char *from);
+static void read_page(struct router *router);
+
+/* One read of the page is over. */
+static void read_over(struct router *router)
 {
-    struct router *router = arg;
-
-    if (!reply || router_refused(router, reply, "pending entry"))
-        return;
-    if (reply_count(reply) > 0)
-        accept_entry(router, reply_at(reply, 0));
-    dispatch_wake(router);
+    if (router->reconcile.reading > 0)
+        router->reconcile.reading--;
+    if (router->reconcile_running && router->redis_ok && !router->stopping)
+        read_page(router);
 }
 
-/* Deleted by somebody else while it was pending: only the acknowledgement is missing. */
-struct gone {
+struct pending_read {
     struct router *router;
     char id[STREAM_ID_MAX + 1];
 };
 
-static void on_maybe_gone(const struct redisReply *reply, void *arg)
+static void on_pending_entry(const struct redisReply *reply, void *arg)
 {
-    struct gone *gone = arg;
-    struct router *router = gone->router;
-    const char *argv[] = {"XACK", router->keys.requests, GROUP_ROUTERS, gone->id};
+    struct pending_read *read = arg;
+    struct router *router = read->router;
+    const char *ack[] = {"XACK", router->keys.requests, GROUP_ROUTERS, read->id};
 
-    if (reply && !reply_error(reply) && reply_count(reply) == 0 && router->redis_ok)
-        (void)router_send(router->commands, NULL, NULL, 4, argv);
-    else
-        on_pending_entry(reply, router);
-    free(gone);
+    if (!reply || router_refused(router, reply, "pending entry")) {
+        router->reconcile_wanted = true;
+    } else if (reply_count(reply) > 0) {
+        accept_entry(router, reply_at(reply, 0));
+    } else { /* somebody deleted it while it was pending: only the acknowledgement is missing */
+        (void)redis_command_send(router->commands, NULL, NULL, 4, ack);
+    }
+    free(read);
+    dispatch_wake(router);
+    read_over(router);
 }
 
-static void read_pending(struct router *router, struct span id)
+static void read_pending(struct router *router, struct stream_id id)
 {
-    struct gone *gone = xcalloc(1, sizeof *gone);
-    const char *argv[] = {"XRANGE", router->keys.requests, gone->id, gone->id};
+    struct pending_read *read = xcalloc(1, sizeof *read);
+    const char *argv[] = {"XRANGE", router->keys.requests, read->id, read->id};
 
-    gone->router = router;
-    (void)span_copy(id, gone->id, sizeof gone->id);
-    if (!router_send(router->commands, on_maybe_gone, gone, 4, argv))
-        free(gone);
+    read->router = router;
+    (void)stream_id_text(id, read->id);
+    if (redis_command_send(router->commands, on_pending_entry, read, 4, argv)) {
+        router->reconcile.reading++;
+        return;
+    }
+    router->reconcile_wanted = true;
+    free(read);
 }
 
-static void ask_pending(struct router *router, const char *from);
+static void read_page(struct router *router)
+{
+    struct reconcile *page = &router->reconcile;
+    char from[STREAM_ID_MAX + 2] = "(";
+
+    while (page->next < page->n && page->reading < RECONCILE_READS) {
+        struct stream_id id = page->ids[page->next++];
+
+        if (!accept_knows(router, id))
+            read_pending(router, id);
+    }
+    if (page->next < page->n || page->reading > 0)
+        return;
+    if (page->n < RECONCILE_PAGE) {
+        router->reconcile_running = false;
+        return;
+    }
+    (void)stream_id_text(page->ids[page->n - 1], from + 1);
+    ask_pending(router, from);
+}
 
 static void on_pending(const struct redisReply *reply, void *arg)
 {
     struct router *router = arg;
-    size_t n = reply_count(reply);
-    char from[STREAM_ID_MAX + 2];
+    struct reconcile *page = &router->reconcile;
 
     if (!reply || router_refused(router, reply, "pending")) {
         router->reconcile_running = false;
         router->reconcile_wanted = true;
         return;
     }
-    for (size_t i = 0; i < n; i++) {
-        struct span id = reply_span(reply_at(reply_at(reply, i), 0));
-
-        if (!accept_knows(router, id))
-            read_pending(router, id);
+    *page = (struct reconcile){.n = 0};
+    for (size_t i = 0; i < reply_count(reply) && page->n < RECONCILE_PAGE; i++) {
+        if (stream_id_parse(reply_span(reply_at(reply_at(reply, i), 0)), &page->ids[page->n]))
+            page->n++;
     }
-    if (n < RECONCILE_PAGE) {
-        router->reconcile_running = false;
-        return;
-    }
-    (void)snprintf(from, sizeof from, "(%.*s",
-                   SPAN_ARG(reply_span(reply_at(reply_at(reply, n - 1), 0))));
-    ask_pending(router, from);
+    read_page(router);
 }
 
 static void ask_pending(struct router *router, const char *from)
@@ -189,33 +215,42 @@ static void ask_pending(struct router *router, const char *from)
     const char *argv[] = {"XPENDING", router->keys.requests, GROUP_ROUTERS, from,
                           "+",        RECONCILE_PAGE_TEXT,   router->id};
 
-    router->reconcile_running = router_send(router->commands, on_pending, router, 7, argv);
+    router->reconcile_running = redis_command_send(router->commands, on_pending, router, 7, argv);
 }
 
-void intake_reconcile(struct router *router)
+/* Also when nothing seems to have been lost: a second process with our id may have died, or Redis
+ * may have answered a read on a connection that it did not know to be dead. */
+static void reconcile(struct router *router)
 {
+    int64_t interval_ms = router->config.node_lost_ms;
+
     if (router->reconcile_running)
         return;
     router->reconcile_wanted = false;
     router->reconcile_ms = clock_now_ms() + RECONCILE_PAUSE_MS;
+    router->reconcile_due_ms =
+        clock_now_ms() +
+        (interval_ms < RECONCILE_INTERVAL_MS ? interval_ms : RECONCILE_INTERVAL_MS);
     ask_pending(router, "-");
 }
 
-/* --- begin and upkeep ----------------------------------------------------------------------------
- */
+/* --- begin and upkeep ------------------------------------------------------------------------- */
 
 void intake_start(struct router *router)
 {
-    router->intake_count = INTAKE_COUNT_FIRST;
+    router->intake_count = next_count(0);
     router->intake_retry_ms = 0;
-    intake_reconcile(router);
+    reconcile(router);
     intake_read(router);
 }
 
 void intake_tick(struct router *router)
 {
-    if (router->reconcile_wanted && clock_now_ms() >= router->reconcile_ms)
-        intake_reconcile(router);
+    int64_t now_ms = clock_now_ms();
+
+    if ((router->reconcile_wanted && now_ms >= router->reconcile_ms) ||
+        now_ms >= router->reconcile_due_ms)
+        reconcile(router);
     accept_parked(router);
     intake_read(router);
     listen_start(router);

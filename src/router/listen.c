@@ -9,6 +9,7 @@
 
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "common/redis_command.h"
 #include "common/reply.h"
 #include "common/request.h"
 #include "common/scripts.h"
@@ -18,6 +19,7 @@
 
 #define CANCELS_KEPT      1024 /* newest cancels remembered, for entries not yet read */
 #define CANCELS_KEPT_TEXT "1024"
+#define LISTEN_COUNT_TEXT "64" /* entries of each stream in one reply */
 #define LISTEN_RETRY_MS   1000 /* after an error reply */
 #define RUN_MEAN_SHARE    8    /* a new figure counts one eighth in the moving average */
 
@@ -47,15 +49,14 @@ static void remember_cancel(struct router *router, const struct control_entry *e
     (void)span_copy(entry->request_id, slot->request_id, sizeof slot->request_id);
 }
 
-/* --- P:control -----------------------------------------------------------------------------------
- */
+/* --- P:control -------------------------------------------------------------------------------- */
 
 /* Without the group there is no mark of what has been applied: it is made again, and everything on
  * the stream is applied once more, which ends in the same state. */
 static void remake_group(struct router *router, const struct redisReply *reply)
 {
-    if (!reply_is_error(reply, "NOGROUP"))
-        return;
+    if (!reply_is_error(reply, "NOGROUP") || !router->listening)
+        return; /* or it is being made anew already */
     router_make_groups(router, NULL);
     redis_conn_stop(router->listen);
     router->listening = false;
@@ -118,10 +119,11 @@ static void on_drain(const struct redisReply *reply, void *arg)
 
     if (!reply)
         return;
-    if (router_refused(router, reply, "drain"))
+    if (router_refused(router, reply, "drain")) {
         remake_group(router, reply);
-    else
+    } else {
         watch_soon(router);
+    }
 }
 
 static void send_drain(struct router *router, const struct control_entry *entry)
@@ -161,28 +163,33 @@ static void apply_control(struct router *router, const struct redisReply *elemen
         send_drain(router, &entry);
         break;
     case CONTROL_OTHER:
-        log_warn("event=bad_control id=%.*s why=\"write op cancel request_id ID, or op drain or "
-                 "undrain node NODE\"",
-                 SPAN_ARG(entry.id));
+        router_trouble(router, "bad_control",
+                       "write op cancel request_id ID, or op drain or undrain node NODE");
         send_drain(router, &entry);
         break;
     }
     (void)span_copy(entry.id, router->control_id, sizeof router->control_id);
 }
 
-/* --- P:events ------------------------------------------------------------------------------------
- */
+/* --- P:events --------------------------------------------------------------------------------- */
 
-static void node_left(struct router *router, uint32_t node, bool is_failure)
+static void node_left(struct router *router, uint32_t node, const struct event_entry *event)
 {
     if (node == FLEET_NONE)
         return;
     fleet_left(&router->fleet, node);
-    if (is_failure)
+    if (event->is_failure) {
         fleet_failed(&router->fleet, node, clock_now_ms());
-    else
+    } else if (event->run_ms >= 0) {
         fleet_succeeded(&router->fleet, node);
+    }
     dispatch_wake(router);
+}
+
+static void learn_run_time(struct router *router, int64_t run_ms)
+{
+    if (run_ms >= 0 && run_ms <= REQUEST_TIMEOUT_MAX_MS)
+        router->run_mean_ms += (run_ms - router->run_mean_ms) / RUN_MEAN_SHARE;
 }
 
 static void apply_event(struct router *router, const struct redisReply *element)
@@ -198,12 +205,11 @@ static void apply_event(struct router *router, const struct redisReply *element)
             fleet_routed(&router->fleet, node);
         break;
     case EVENT_ENDED:
-        if (event.run_ms >= 0)
-            router->run_mean_ms += (event.run_ms - router->run_mean_ms) / RUN_MEAN_SHARE;
-        node_left(router, node, false);
+        learn_run_time(router, event.run_ms);
+        node_left(router, node, &event);
         break;
     case EVENT_REQUEUED:
-        node_left(router, node, event.is_failure);
+        node_left(router, node, &event);
         break;
     case EVENT_NODE:
     case EVENT_DRAINED:
@@ -215,17 +221,16 @@ static void apply_event(struct router *router, const struct redisReply *element)
     (void)span_copy(reply_span(reply_at(element, 0)), router->events_id, sizeof router->events_id);
 }
 
-/* --- reading -------------------------------------------------------------------------------------
- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static void on_read(const struct redisReply *reply, void *arg);
 
 static void read_on(struct router *router)
 {
     char block[16];
-    const char *argv[] = {"XREAD",
+    const char *both[] = {"XREAD",
                           "COUNT",
-                          "256",
+                          LISTEN_COUNT_TEXT,
                           "BLOCK",
                           block,
                           "STREAMS",
@@ -233,9 +238,13 @@ static void read_on(struct router *router)
                           router->keys.events,
                           router->control_id,
                           router->events_id};
+    const char *control[] = {"XREAD", "COUNT",   LISTEN_COUNT_TEXT,    "BLOCK",
+                             block,   "STREAMS", router->keys.control, router->control_id};
 
     (void)snprintf(block, sizeof block, "%d", ROUTER_BLOCK_MS);
-    router->listening = router_send(router->listen, on_read, router, 10, argv);
+    router->listening = router->events_ok
+                            ? redis_command_send(router->listen, on_read, router, 10, both)
+                            : redis_command_send(router->listen, on_read, router, 8, control);
 }
 
 static void apply_stream(struct router *router, const struct redisReply *stream)
@@ -244,14 +253,16 @@ static void apply_stream(struct router *router, const struct redisReply *stream)
     bool is_control = span_is(reply_span(reply_at(stream, 0)), router->keys.control);
 
     for (size_t i = 0; i < reply_count(entries); i++) {
-        if (is_control)
+        if (is_control) {
             apply_control(router, reply_at(entries, i));
-        else
+        } else {
             apply_event(router, reply_at(entries, i));
+        }
     }
 }
 
-/* An error is no reason to read again at once: listen_start() begins anew at a tick. */
+/* An error is no reason to read again at once, and without events there is something to look at
+ * again: listen_start() begins anew at a tick. */
 static void on_read(const struct redisReply *reply, void *arg)
 {
     struct router *router = arg;
@@ -265,7 +276,8 @@ static void on_read(const struct redisReply *reply, void *arg)
     }
     for (size_t i = 0; i < reply_count(reply); i++)
         apply_stream(router, reply_at(reply, i));
-    read_on(router);
+    if (router->events_ok)
+        read_on(router);
 }
 
 /* Cancels that were applied while we were not listening concern our window all the same. */
@@ -296,6 +308,7 @@ static void on_last_event(const struct redisReply *reply, void *arg)
 
     if (!reply)
         return;
+    router->events_ok = !router_refused(router, reply, "events");
     (void)span_copy(id.len ? id : span_str("0-0"), router->events_id, sizeof router->events_id);
 }
 
@@ -309,9 +322,10 @@ static void on_control_group(const struct redisReply *reply, void *arg)
     for (size_t i = 0; i < reply_count(reply); i++) {
         const struct redisReply *group = reply_at(reply, i);
 
-        if (span_is(reply_span(reply_field(group, "name")), GROUP_ROUTERS))
+        if (span_is(reply_span(reply_field(group, "name")), GROUP_ROUTERS)) {
             (void)span_copy(reply_span(reply_field(group, "last-delivered-id")), router->control_id,
                             sizeof router->control_id);
+        }
     }
 }
 
@@ -325,7 +339,7 @@ void listen_start(struct router *router)
     if (router->listening || !router->redis_ok || !redis_conn_is_ready(router->listen) ||
         clock_now_ms() < router->listen_retry_ms)
         return;
-    router->listening = router_send(router->listen, on_last_event, router, 6, last_event) &&
-                        router_send(router->listen, on_control_group, router, 3, groups) &&
-                        router_send(router->listen, on_old_control, router, 6, control);
+    router->listening = redis_command_send(router->listen, on_last_event, router, 6, last_event) &&
+                        redis_command_send(router->listen, on_control_group, router, 3, groups) &&
+                        redis_command_send(router->listen, on_old_control, router, 6, control);
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "common/clock.h"
+#include "common/redis_command.h"
 #include "common/reply.h"
 #include "common/scripts.h"
 
@@ -67,5 +68,5 @@ void presence_leave(struct router *router)
 {
     const char *argv[] = {"HDEL", router->keys.routers, router->id};
 
-    (void)router_send(router->commands, NULL, NULL, 3, argv);
+    (void)redis_command_send(router->commands, NULL, NULL, 3, argv);
 }

@@ -1,34 +1,19 @@
 #include "router.h"
 
-#include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "common/daemon.h"
 #include "common/err.h"
 #include "common/loop.h"
-#include "common/node_id.h"
+#include "common/redis_command.h"
 #include "common/reply.h"
 #include "common/scripts.h"
 
 #include "router_state.h"
-
-#define ARGS_MAX 16
-
-bool router_send(struct redis_conn *conn, redis_conn_callback *callback, void *arg, int argc,
-                 const char **argv)
-{
-    size_t len[ARGS_MAX];
-
-    assert(argc <= ARGS_MAX);
-    for (int i = 0; i < argc; i++)
-        len[i] = strlen(argv[i]);
-    return redis_conn_send(conn, callback, arg, argc, argv, len);
-}
 
 static struct log_repeat *trouble_gate(struct router *router, const char *what)
 {
@@ -51,17 +36,24 @@ bool router_refused(struct router *router, const struct redisReply *reply, const
             log_info("event=redis_accepts_again what=\"%s\" refused=%u", what, gate->repeats);
         return false;
     }
-    if (log_repeat_begin(gate, clock_now_ms()))
+    if (log_repeat_begin(gate, clock_now_ms())) {
         log_warn("event=redis_refuses what=\"%s\" error=\"%s\" times=%u", what, error,
                  gate->repeats);
-    if (reply_is_error(reply, "READONLY") || reply_is_error(reply, "LOADING") ||
-        reply_is_error(reply, "MASTERDOWN"))
+    }
+    if (redis_command_needs_reset(reply))
         redis_conn_reset(router->commands);
     return true;
 }
 
-/* --- Redis comes and goes -----------------------------------------------------------------------
- */
+void router_trouble(struct router *router, const char *event, const char *why)
+{
+    struct log_repeat *gate = trouble_gate(router, event);
+
+    if (log_repeat_begin(gate, clock_now_ms()))
+        log_warn("event=%s why=\"%s\" times=%u", event, why, gate->repeats);
+}
+
+/* --- Redis comes and goes --------------------------------------------------------------------- */
 
 static void become_ready(struct router *router)
 {
@@ -102,8 +94,8 @@ void router_make_groups(struct router *router, redis_conn_callback *on_made)
     const char *requests[] = {"XGROUP",      "CREATE", router->keys.requests,
                               GROUP_ROUTERS, "0",      "MKSTREAM"};
 
-    (void)router_send(router->commands, NULL, NULL, 6, control);
-    (void)router_send(router->commands, on_made, router, 6, requests);
+    (void)redis_command_send(router->commands, NULL, NULL, 6, control);
+    (void)redis_command_send(router->commands, on_made, router, 6, requests);
 }
 
 static void on_time(const struct redisReply *reply, void *arg)
@@ -111,8 +103,12 @@ static void on_time(const struct redisReply *reply, void *arg)
     struct router *router = arg;
     int64_t seconds, micros;
 
-    if (!reply || router_refused(router, reply, "time"))
+    if (!reply)
         return;
+    if (router_refused(router, reply, "time")) {
+        redis_conn_reset(router->commands); /* or nobody would ask again */
+        return;
+    }
     if (reply_i64(reply_at(reply, 0), &seconds) && reply_i64(reply_at(reply, 1), &micros))
         router->redis_ahead_ms = seconds * 1000 + micros / 1000 - clock_now_ms();
     router_make_groups(router, on_group);
@@ -127,7 +123,7 @@ static void on_scripts(bool ok, void *arg)
         redis_conn_reset(router->commands);
         return;
     }
-    (void)router_send(router->commands, on_time, router, 1, time);
+    (void)redis_command_send(router->commands, on_time, router, 1, time);
 }
 
 static void on_commands_ready(void *arg)
@@ -178,8 +174,7 @@ static void on_listen_lost(void *arg)
     router->listening = false;
 }
 
-/* --- time ----------------------------------------------------------------------------------------
- */
+/* --- time ------------------------------------------------------------------------------------- */
 
 #define STOP_PATIENCE_MS 2000
 
@@ -207,8 +202,7 @@ static void on_tick(void *arg)
     sweep_tick(router);
 }
 
-/* --- signals -------------------------------------------------------------------------------------
- */
+/* --- signals ---------------------------------------------------------------------------------- */
 
 /* A router leaves its queue pending: the others claim it as soon as its presence is gone. */
 static void on_stop(void *arg)
@@ -226,30 +220,9 @@ static void on_stop(void *arg)
     stop_when_idle(router);
 }
 
-static void on_reload_fault(const char *msg, void *arg)
-{
-    (void)arg;
-    log_err("event=reload_failed why=\"%s\"", msg);
-}
-
-/* Names what is different. */
-static void on_change(const struct setting *row, void *arg)
-{
-    char value[512];
-
-    settings_format(row, arg, value, sizeof value);
-    if (row->needs_restart)
-        log_warn("event=setting_needs_restart key=%s value=\"%s\"", row->key, value);
-    else
-        log_info("event=setting_changed key=%s value=\"%s\"", row->key, value);
-}
-
 static void apply_settings(struct router *router)
 {
-    enum log_level level = LOG_LEVEL_INFO;
-
-    if (log_level_parse(router->config.log_level, &level))
-        log_set_level(level);
+    daemon_log_level(router->config.log_level);
     fleet_limits_set(&router->fleet, &(struct fleet_limits){
                                          .node_late_ms = router->config.node_late_ms,
                                          .node_lost_ms = router->config.node_lost_ms,
@@ -264,32 +237,13 @@ static void on_reload(void *arg)
     struct router *router = arg;
     struct router_config fresh;
 
-    if (options_reload(router->program, router->options, &fresh, on_reload_fault, NULL) > 0) {
-        log_err("event=reload_failed why=\"nothing was changed\"");
+    if (!daemon_reload_read(router->program, router->options, &fresh))
         return;
-    }
-    settings_diff(router_settings, router_settings_count, &router->config, &fresh, on_change,
-                  &fresh);
-    settings_keep(router_settings, router_settings_count, &router->config, &fresh);
-    router->config = fresh;
+    daemon_reload_apply(router->program, &fresh, &router->config);
     apply_settings(router);
-    log_info("event=reloaded");
 }
 
-/* --- life ----------------------------------------------------------------------------------------
- */
-
-static void choose_id(struct router *router)
-{
-    char host[256] = "";
-
-    if (router->config.router_id[0] != '\0') {
-        (void)span_copy(span_str(router->config.router_id), router->id, sizeof router->id);
-        return;
-    }
-    (void)gethostname(host, sizeof host - 1);
-    node_id_from_host(host, router->id, sizeof router->id);
-}
+/* --- life ------------------------------------------------------------------------------------- */
 
 static struct redis_conn *connect_as(struct router *router, const char *role, int64_t timeout_ms,
                                      void (*on_ready)(void *), void (*on_lost)(void *))
@@ -313,7 +267,8 @@ static void make_core(struct router *router)
     const struct window_sizes sizes = {window, (uint32_t)router->config.max_queue};
     uint64_t seed = 0;
 
-    (void)getrandom(&seed, sizeof seed, 0);
+    if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)
+        seed = (uint64_t)clock_now_ms(); /* any that differs between routers will do */
     router->core_memory[0] = xcalloc(1, names_bytes(names));
     names_init(&router->names, router->core_memory[0], names);
     router->core_memory[1] = xcalloc(1, window_bytes(sizes, names));
@@ -334,14 +289,13 @@ struct router *router_new(const struct options_program *program, const struct op
     router->program = program;
     router->options = options;
     router->config = *config;
-    if (redis_url_parse(config->redis, &router->url, &err) < 0 ||
-        redis_password_read(config->redis_password_file, &router->url, &err) < 0) {
+    if (daemon_redis_url(config->redis, config->redis_password_file, &router->url, &err) < 0) {
         log_err("event=bad_setting why=\"%s\"", err.msg);
         free(router);
         return NULL;
     }
     keys_init(&router->keys, config->prefix);
-    choose_id(router);
+    daemon_id(config->router_id, router->id);
     router->loop = loop_new(&handlers, ROUTER_TICK_MS);
     make_core(router);
     apply_settings(router);
@@ -371,6 +325,8 @@ int router_run(struct router *router)
 
 void router_free(struct router *router)
 {
+    router->stopping = true; /* commands without an answer get one now: nothing new may begin */
+    router->redis_ok = false;
     redis_conn_free(router->listen);
     redis_conn_free(router->intake);
     redis_conn_free(router->commands);

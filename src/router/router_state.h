@@ -20,6 +20,7 @@
 
 #include "common/keys.h"
 #include "common/log.h"
+#include "common/node_id.h"
 #include "common/options.h"
 #include "common/redis_conn.h"
 #include "common/redis_url.h"
@@ -39,11 +40,19 @@ struct recent_cancel;
 /* The sentence of deadline_exceeded for a request that no node has. */
 #define SWEEP_DEADLINE_TEXT "its time (timeout_ms) passed while it waited for a node"
 
-/* Error replies to one kind of command: told once, with growing pauses, and when it is over. */
+/* One kind of trouble that may repeat: told once, then with growing pauses. */
 #define ROUTER_TROUBLES_MAX 32
 struct router_trouble {
     const char *what; /* NULL: unused */
     struct log_repeat gate;
+};
+
+/* A page of our own pending entries that are being read: see intake.c. */
+#define RECONCILE_PAGE 128
+struct reconcile {
+    struct stream_id ids[RECONCILE_PAGE];
+    size_t n, next;   /* listed; looked at */
+    unsigned reading; /* XRANGE calls without an answer */
 };
 
 struct router {
@@ -62,7 +71,7 @@ struct router {
     bool redis_ok;
     int64_t redis_ok_ms; /* monotonic: since when; nobody is judged lost within node_lost of it */
     int64_t redis_ahead_ms; /* Redis time - monotonic time; valid while redis_ok */
-    struct router_trouble troubles[ROUTER_TROUBLES_MAX]; /* error replies that repeat */
+    struct router_trouble troubles[ROUTER_TROUBLES_MAX];
 
     /* The core, and the memory it lives in. */
     struct names names;
@@ -78,6 +87,7 @@ struct router {
     int64_t intake_retry_ms; /* monotonic: no XREADGROUP before */
     bool reconcile_wanted;   /* our pending entries may hold some that we do not know */
     bool reconcile_running;
+    struct reconcile reconcile;
     unsigned fetching; /* parked entries being read again */
     bool shedding;     /* the newest entries are being read, to end them */
 
@@ -88,27 +98,24 @@ struct router {
 
     /* listen.c */
     bool listening;
+    bool events_ok;          /* P:events is a stream; if not, nobody shall miss P:control for it */
     int64_t listen_retry_ms; /* monotonic: not before, after an error */
     char control_id[STREAM_ID_MAX + 1], events_id[STREAM_ID_MAX + 1]; /* read up to here */
     struct recent_cancel *cancels; /* ring of the newest cancels: see listen.c */
     size_t cancels_next;
 
     /* periodic work: monotonic times of the next one */
-    int64_t presence_ms, health_ms, lengths_ms, adopt_ms, sweep_ms, housekeeping_ms, reconcile_ms;
+    int64_t presence_ms, health_ms, lengths_ms, adopt_ms, sweep_ms, housekeeping_ms, reconcile_ms,
+        reconcile_due_ms, routers_ms;
     bool health_running;
     int64_t queue_length; /* XLEN P:requests, as of the last look */
     int64_t run_mean_ms;  /* moving average of what answers took; for eta_ms */
 };
 
-/* redis_conn_send() for arguments that are all NUL-terminated; at most 16. */
-bool router_send(struct redis_conn *conn, redis_conn_callback *callback, void *arg, int argc,
-                 const char **argv);
-
 /* Redis time now, by the last answer of Redis: may be late by a round trip, never early. */
 int64_t router_redis_ms(const struct router *router);
 
-/* --- ending.c: terminal entries for requests at their origin ------------------------------------
- */
+/* --- ending.c: terminal entries for requests at their origin ---------------------------------- */
 
 struct ending {
     struct span entry_id;
@@ -136,17 +143,17 @@ void ending_init(struct ending *ending, const char *code, const char *error);
 void ending_write_window(struct router *router, uint32_t index, const char *code,
                          const char *error);
 
-/* --- intake.c, accept.c -------------------------------------------------------------------------
- */
+/* --- intake.c, accept.c ----------------------------------------------------------------------- */
 
 void intake_start(struct router *router); /* after redis_ok: reconcile, then read */
 void intake_read(struct router *router); /* reads on, if there is room and no read is outstanding */
-void intake_reconcile(struct router *router);
 void intake_tick(struct router *router);
 
 /* Takes one entry into the window, parks it, or ends it. */
 void accept_entry(struct router *router, const struct redisReply *entry);
-/* Fetches parked entries into the room that the window has. */
+/* Fetches parked entries into the room that the window has, ACCEPT_FETCH_MAX at a time: each may be
+ * large. */
+#define ACCEPT_FETCH_MAX 8
 void accept_parked(struct router *router);
 /* Reads an entry that was parked again and takes it in as if it were new. */
 void accept_fetch(struct router *router, struct stream_id id);
@@ -155,29 +162,25 @@ void accept_fetch(struct router *router, struct stream_id id);
 void accept_shed(struct router *router);
 
 /* Is this entry in the window or parked? */
-bool accept_knows(const struct router *router, struct span entry_id);
+bool accept_knows(const struct router *router, struct stream_id id);
 
-/* --- dispatch.c: the scheduling pass ------------------------------------------------------------
- */
+/* --- dispatch.c: the scheduling pass ---------------------------------------------------------- */
 
 void dispatch_init(struct router *router);
 void dispatch_done(struct router *router);
 void dispatch_wake(struct router *router); /* a pass soon: in this turn of the loop */
 
-/* --- sweep.c: what time brings ------------------------------------------------------------------
- */
+/* --- sweep.c: what time brings ---------------------------------------------------------------- */
 
 void sweep_tick(struct router *router); /* deadlines, unknown models, waiting too long, ageing */
 
-/* --- presence.c, adopt.c ------------------------------------------------------------------------
- */
+/* --- presence.c, adopt.c ---------------------------------------------------------------------- */
 
 void presence_tick(struct router *router);
 void presence_leave(struct router *router);
 void adopt_tick(struct router *router);
 
-/* --- watch.c: nodes; takeback.c -----------------------------------------------------------------
- */
+/* --- watch.c: nodes; takeback.c --------------------------------------------------------------- */
 
 void watch_tick(struct router *router);
 void watch_soon(struct router *router); /* health has changed: read it now */
@@ -189,16 +192,14 @@ enum takeback_mode {
 
 void takeback_node(struct router *router, struct span node, enum takeback_mode mode);
 
-/* --- listen.c: P:control and P:events -----------------------------------------------------------
- */
+/* --- listen.c: P:control and P:events --------------------------------------------------------- */
 
 void listen_start(struct router *router); /* after redis_ok */
 /* Was this request cancelled, as far as the newest control entries say? */
 bool listen_was_cancelled(const struct router *router, struct span request_id,
                           int64_t submitted_ms);
 
-/* --- status.c -----------------------------------------------------------------------------------
- */
+/* --- status.c --------------------------------------------------------------------------------- */
 
 /* Status entry `queued` with position and eta for one request of the window. */
 void status_queued(struct router *router, uint32_t index);
@@ -209,5 +210,9 @@ void router_make_groups(struct router *router, redis_conn_callback *on_made);
 /* Logs an error reply of a script or command once until it is over; returns true if `reply` is one.
  */
 bool router_refused(struct router *router, const struct redisReply *reply, const char *what);
+
+/* Logs event=<event> why="..." for what outsiders can cause at will: with growing pauses. `event`
+ * is a literal. */
+void router_trouble(struct router *router, const char *event, const char *why);
 
 #endif

@@ -8,7 +8,10 @@
 
 #include "router_state.h"
 
-#define STATUS_INTERVAL_MS 2000 /* at most this often per request, and only if it moved */
+/* At most this often per request, and only if it moved; with many that wait more rarely, so that
+ * looking up their positions (O(waiting) each) does not become the router's main work. */
+#define STATUS_INTERVAL_MS 2000
+#define STATUS_EACH_MS     4 /* for each request of the window */
 
 /* What is before it, spread over the slots that have its model; each as long as the mean answer. */
 static int64_t estimate_ms(const struct router *router, uint32_t position, uint32_t model)
@@ -31,13 +34,15 @@ void status_queued(struct router *router, uint32_t index)
     struct span request_id = span_str(request->request_id);
     const char *callback = window_callback(&router->window, index);
     uint32_t position;
+    int64_t left_ms = request->deadline_ms - router_redis_ms(router);
     char keys[2][KEY_MAX], id[STREAM_ID_MAX + 1];
     struct script_args args;
 
     if (!request->progress || request->state != WINDOW_WAITING)
         return;
     position = window_position(&router->window, index);
-    request->status_due_ms = clock_now_ms() + STATUS_INTERVAL_MS;
+    request->status_due_ms = clock_now_ms() + STATUS_INTERVAL_MS +
+                             STATUS_EACH_MS * (int64_t)window_count(&router->window);
     if (request->told_position == position + 1)
         return;
     request->told_position = position + 1;
@@ -49,8 +54,7 @@ void status_queued(struct router *router, uint32_t index)
     script_arg(&args, GROUP_ROUTERS);
     script_arg(&args, router->id);
     script_arg(&args, stream_id_text(request->id, id));
-    script_arg_i64(&args,
-                   request->deadline_ms - router_redis_ms(router) + router->config.response_ttl_ms);
+    script_arg_i64(&args, (left_ms > 0 ? left_ms : 0) + router->config.response_ttl_ms);
     script_arg(&args, "type");
     script_arg(&args, "status");
     script_arg(&args, FIELD_REQUEST_ID);

@@ -12,17 +12,33 @@
 #define UNPLACED_LOG_MS   10000 /* a request that waits this long is explained in the log */
 #define SWEEP_INTERVAL_MS 500
 
-static void sweep_deadlines(struct router *router)
+static bool may_send_more(const struct router *router)
+{
+    return redis_conn_is_ready(router->commands) &&
+           redis_conn_pending_bytes(router->commands) <= REDIS_CONN_HOLD_BYTES;
+}
+
+static void sweep_deadlines(struct router *router, int64_t redis_ms)
 {
     uint32_t expired[EXPIRED_BATCH];
-    struct stream_id parked[EXPIRED_BATCH];
-    int64_t redis_ms = router_redis_ms(router);
+    size_t n = EXPIRED_BATCH;
+
+    while (n == EXPIRED_BATCH && may_send_more(router)) {
+        n = window_expired(&router->window, redis_ms, expired, EXPIRED_BATCH);
+        for (size_t i = 0; i < n; i++)
+            ending_write_window(router, expired[i], CODE_DEADLINE_EXCEEDED, SWEEP_DEADLINE_TEXT);
+    }
+}
+
+static void sweep_parked(struct router *router, int64_t redis_ms)
+{
+    struct stream_id parked[ACCEPT_FETCH_MAX];
     size_t n;
 
-    n = window_expired(&router->window, redis_ms, expired, EXPIRED_BATCH);
-    for (size_t i = 0; i < n; i++)
-        ending_write_window(router, expired[i], CODE_DEADLINE_EXCEEDED, SWEEP_DEADLINE_TEXT);
-    n = window_parked_expired(&router->window, redis_ms, parked, EXPIRED_BATCH);
+    if (window_parked_count(&router->window) == 0 || router->fetching >= ACCEPT_FETCH_MAX)
+        return;
+    n = window_parked_expired(&router->window, redis_ms, parked,
+                              ACCEPT_FETCH_MAX - router->fetching);
     for (size_t i = 0; i < n; i++)
         accept_fetch(router, parked[i]); /* accept_entry() knows what is late */
 }
@@ -92,7 +108,8 @@ void sweep_tick(struct router *router)
 {
     int64_t now_ms = clock_now_ms();
 
-    sweep_deadlines(router);
+    sweep_deadlines(router, router_redis_ms(router));
+    sweep_parked(router, router_redis_ms(router));
     if (now_ms >= router->sweep_ms) {
         router->sweep_ms = now_ms + SWEEP_INTERVAL_MS;
         (void)window_age(&router->window, router_redis_ms(router), router->config.priority_age_ms);

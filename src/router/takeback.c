@@ -2,24 +2,27 @@
  * have. Protocol 4.3. The script asks again whether the node is lost; two routers may do this at
  * the same time. */
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/alloc.h"
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/redis_command.h"
 #include "common/reply.h"
 #include "common/request.h"
 #include "common/scripts.h"
 
 #include "router_state.h"
 
-#define TAKEBACK_BATCH      64
-#define TAKEBACK_BATCH_TEXT "64"
+#define TAKEBACK_PAGE      8 /* entries read at a time: each may be large */
+#define TAKEBACK_PAGE_TEXT "8"
 
 struct takeback {
     struct router *router;
     char node[NODE_ID_MAX + 1];
     enum takeback_mode mode;
+    char from[STREAM_ID_MAX + 2]; /* of the next page */
 };
 
 static const char *mode_name(enum takeback_mode mode)
@@ -100,35 +103,53 @@ static void take_entry(const struct takeback *takeback, const struct redisReply 
     struct err err;
 
     if (request_decode(entry, &takeback->router->keys, REQUEST_FROM_ROUTER, SIZE_MAX, &request,
-                       &err) != REQUEST_OK)
-        log_warn("event=foreign_entry node=%s id=%.*s why=\"%s\"", takeback->node,
-                 SPAN_ARG(request.id), err.msg);
-    else if (is_wanted(takeback, &request))
+                       &err) != REQUEST_OK) {
+        router_trouble(takeback->router, "foreign_entry", err.msg);
+    } else if (is_wanted(takeback, &request)) {
         takeback_entry(takeback, &request);
+    }
 }
+
+static void ask_page(struct takeback *takeback);
 
 static void on_entries(const struct redisReply *reply, void *arg)
 {
     struct takeback *takeback = arg;
     struct router *router = takeback->router;
+    size_t n = reply_count(reply);
 
-    for (size_t i = 0; i < reply_count(reply); i++)
+    if (!reply || router_refused(router, reply, "node entries") || n == 0) {
+        free(takeback);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
         take_entry(takeback, reply_at(reply, i));
-    if (reply)
-        (void)router_refused(router, reply, "node entries");
-    free(takeback);
+    (void)snprintf(takeback->from, sizeof takeback->from, "(%.*s",
+                   SPAN_ARG(reply_span(reply_at(reply_at(reply, n - 1), 0))));
+    if (n == TAKEBACK_PAGE) {
+        ask_page(takeback);
+    } else {
+        free(takeback);
+    }
+}
+
+/* Takes over `takeback`. */
+static void ask_page(struct takeback *takeback)
+{
+    struct router *router = takeback->router;
+    char key[KEY_MAX];
+    const char *argv[] = {"XRANGE", key, takeback->from, "+", "COUNT", TAKEBACK_PAGE_TEXT};
+
+    (void)key_node_requests(&router->keys, span_str(takeback->node), key);
+    if (!redis_command_send(router->commands, on_entries, takeback, 6, argv))
+        free(takeback);
 }
 
 void takeback_node(struct router *router, struct span node, enum takeback_mode mode)
 {
     struct takeback *takeback = xcalloc(1, sizeof *takeback);
-    char key[KEY_MAX];
-    const char *argv[] = {"XRANGE", key, "-", "+", "COUNT", TAKEBACK_BATCH_TEXT};
 
-    takeback->router = router;
-    takeback->mode = mode;
+    *takeback = (struct takeback){.router = router, .mode = mode, .from = "-"};
     (void)span_copy(node, takeback->node, sizeof takeback->node);
-    (void)key_node_requests(&router->keys, node, key);
-    if (!router_send(router->commands, on_entries, takeback, 6, argv))
-        free(takeback);
+    ask_page(takeback);
 }

@@ -1,11 +1,13 @@
 /* Keeps the fleet up to date: P:health, P:drained, the lengths of the nodes' streams; and acts on
  * what changes. */
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/alloc.h"
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/redis_command.h"
 #include "common/reply.h"
 #include "common/scripts.h"
 
@@ -18,10 +20,10 @@
 #define HOUSEKEEPING_MS        60000
 #define STREAM_KEEP_TEXT       "10000"
 
-/* --- what a change means -------------------------------------------------------------------------
- */
+/* --- what a change means ---------------------------------------------------------------------- */
 
-static void publish(struct router *router, const char *event, const struct node *node)
+static void publish(struct router *router, const char *event, const struct node *node,
+                    const char *why)
 {
     const char *argv[] = {"XADD",
                           router->keys.events,
@@ -34,11 +36,11 @@ static void publish(struct router *router, const char *event, const struct node 
                           "node",
                           node->id,
                           "why",
-                          node->health.reason,
+                          why,
                           "router",
                           router->id};
 
-    (void)router_send(router->commands, NULL, NULL, 14, argv);
+    (void)redis_command_send(router->commands, NULL, NULL, 14, argv);
 }
 
 static void log_state(const struct fleet_change *change, const struct node *node)
@@ -53,18 +55,22 @@ static void log_state(const struct fleet_change *change, const struct node *node
 static void apply_change(struct router *router, const struct fleet_change *change)
 {
     const struct node *node = fleet_at(&router->fleet, change->node);
+    char why[64];
 
     if (!node)
         return;
     if (change->what & FLEET_STATE) {
         log_state(change, node);
         router->lengths_ms = clock_now_ms();
+        (void)snprintf(why, sizeof why, "silent for more than %lld ms",
+                       (long long)router->config.node_lost_ms);
         if (change->to == NODE_LOST)
-            publish(router, "node_down", node);
+            publish(router, "node_down", node, why);
     }
     if (change->what & FLEET_HOT) {
         log_warn("event=node_hot node=%s temp_c=%.1f", node->id, node->health.temp_mc / 1000.0);
-        publish(router, "node_hot", node);
+        (void)snprintf(why, sizeof why, "%.1f C", node->health.temp_mc / 1000.0);
+        publish(router, "node_hot", node, why);
     }
     if (change->what & FLEET_COOL)
         log_info("event=node_cool node=%s temp_c=%.1f", node->id, node->health.temp_mc / 1000.0);
@@ -75,18 +81,33 @@ static void apply_change(struct router *router, const struct fleet_change *chang
     dispatch_wake(router);
 }
 
-/* --- P:health and P:drained ----------------------------------------------------------------------
+static struct fleet_time both_clocks(const struct router *router)
+{
+    return (struct fleet_time){.now_ms = clock_now_ms(), .redis_ms = router_redis_ms(router)};
+}
+
+/* --- P:health and P:drained ------------------------------------------------------------------- */
+
+/* What is refused of a node is news once; of fields that belong to no node there may be any number.
  */
+static void tell_refused(struct router *router, const struct fleet_change *change,
+                         const struct err *err)
+{
+    if (change->node == FLEET_NONE) {
+        router_trouble(router, "health_refused", err->msg);
+    } else {
+        log_warn("event=health_refused why=\"%s\"", err->msg);
+    }
+}
 
 static void take_health(struct router *router, struct span id, struct span json)
 {
     struct fleet_change change;
     struct err err;
 
-    if (fleet_health(&router->fleet, id, json, clock_now_ms(), router_redis_ms(router), &change,
-                     &err) < 0 &&
+    if (fleet_health(&router->fleet, id, json, both_clocks(router), &change, &err) < 0 &&
         (change.what & FLEET_REFUSED))
-        log_warn("event=health_refused node=\"%.*s\" why=\"%s\"", SPAN_ARG(id), err.msg);
+        tell_refused(router, &change, &err);
     apply_change(router, &change);
 }
 
@@ -132,8 +153,8 @@ static void read_health(struct router *router)
     const char *health[] = {"HGETALL", router->keys.health};
     const char *drained[] = {"SMEMBERS", router->keys.drained};
 
-    router->health_running = router_send(router->commands, on_health, router, 2, health);
-    (void)router_send(router->commands, on_drained, router, 2, drained);
+    router->health_running = redis_command_send(router->commands, on_health, router, 2, health);
+    (void)redis_command_send(router->commands, on_drained, router, 2, drained);
 }
 
 void watch_soon(struct router *router)
@@ -152,13 +173,18 @@ static int64_t health_interval_ms(const struct router *router)
     return fifth < HEALTH_INTERVAL_MAX_MS ? fifth : HEALTH_INTERVAL_MAX_MS;
 }
 
-/* --- lengths of the nodes' streams ---------------------------------------------------------------
- */
+/* --- lengths of the nodes' streams ------------------------------------------------------------ */
 
 struct length {
     struct router *router;
     char node[NODE_ID_MAX + 1];
 };
+
+/* After a reconnect nobody is judged lost before a whole node_lost has passed: not even who was. */
+static bool may_judge(const struct router *router)
+{
+    return clock_now_ms() >= router->redis_ok_ms + router->config.node_lost_ms;
+}
 
 static void on_length(const struct redisReply *reply, void *arg)
 {
@@ -170,14 +196,15 @@ static void on_length(const struct redisReply *reply, void *arg)
 
     if (node && reply_i64(reply, &n) && n >= 0) {
         fleet_length(&router->fleet, index, (uint64_t)n);
-        if (n > 0 && node->state == NODE_LOST)
+        if (n > 0 && node->state == NODE_LOST && may_judge(router)) {
             takeback_node(router, span_str(length->node), TAKEBACK_LOST);
-        else if (n > 0 && (node->state == NODE_UNAVAILABLE || node->drained))
+        } else if (n > 0 && (node->state == NODE_UNAVAILABLE || node->drained)) {
             takeback_node(router, span_str(length->node), TAKEBACK_UNSTARTED);
-        else if (n > node->health.slots) /* prefetched: it may be too late for some */
+        } else if (n > node->health.slots) { /* prefetched: it may be too late for some */
             takeback_node(router, span_str(length->node), TAKEBACK_OVERDUE);
-        else if (n == 0 && node->is_gone) /* it left in order, or was forgotten */
+        } else if (n == 0 && node->is_gone) { /* it left in order, or was forgotten */
             fleet_remove(&router->fleet, index, clock_now_ms());
+        }
         dispatch_wake(router);
     }
     free(length);
@@ -192,7 +219,7 @@ static void ask_length(struct router *router, const struct node *node)
     length->router = router;
     (void)span_copy(span_str(node->id), length->node, sizeof length->node);
     (void)key_node_requests(&router->keys, span_str(node->id), key);
-    if (!router_send(router->commands, on_length, length, 2, argv))
+    if (!redis_command_send(router->commands, on_length, length, 2, argv))
         free(length);
 }
 
@@ -208,8 +235,7 @@ static void ask_lengths(struct router *router)
     }
 }
 
-/* --- rarely --------------------------------------------------------------------------------------
- */
+/* --- rarely ----------------------------------------------------------------------------------- */
 
 static void on_forget(const struct redisReply *reply, void *arg)
 {
@@ -239,7 +265,7 @@ static void housekeeping(struct router *router)
     const char *trim[] = {"XTRIM", router->keys.control, "MAXLEN", "~", STREAM_KEEP_TEXT};
     uint32_t cursor = 0, index;
 
-    (void)router_send(router->commands, NULL, NULL, 5, trim);
+    (void)redis_command_send(router->commands, NULL, NULL, 5, trim);
     while ((index = fleet_each(&router->fleet, &cursor)) != FLEET_NONE) {
         const struct node *node = fleet_at(&router->fleet, index);
 
@@ -262,7 +288,7 @@ void watch_tick(struct router *router)
     size_t n;
 
     do {
-        n = fleet_sweep(&router->fleet, now_ms, router_redis_ms(router), changes, CHANGES_MAX);
+        n = fleet_sweep(&router->fleet, both_clocks(router), changes, CHANGES_MAX);
         apply_changes(router, changes, n);
     } while (n == CHANGES_MAX);
     if (now_ms >= router->health_ms && !router->health_running) {

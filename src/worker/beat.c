@@ -1,10 +1,10 @@
 #include "beat.h"
 
 #include "common/clock.h"
+#include "common/redis_command.h"
 #include "common/reply.h"
 #include "common/scripts.h"
 
-#include "command.h"
 #include "health_json.h"
 #include "worker.h"
 
@@ -70,11 +70,11 @@ static void on_beat(const struct redisReply *reply, void *arg)
     w->beat.is_on_its_way = false;
     if (!reply)
         return;
-    if (command_is(reply, "fenced")) {
+    if (redis_command_said(reply, "fenced")) {
         worker_fenced(w);
-    } else if (command_is(reply, "unregistered")) {
+    } else if (redis_command_said(reply, "unregistered")) {
         session_on_unregistered(w);
-    } else if (command_is(reply, "ok") && reply_i64(reply_at(reply, 2), &drained)) {
+    } else if (redis_command_said(reply, "ok") && reply_i64(reply_at(reply, 2), &drained)) {
         w->node.is_drained = drained != 0;
         node_judge(w);
         session_on_alive(w);

@@ -2,40 +2,11 @@
 
 #include <stdio.h>
 
-#include "common/backoff.h"
 #include "common/clock.h"
-#include "common/loop.h"
 #include "common/reply.h"
 #include "common/request.h"
 
-#include "command.h"
 #include "worker.h"
-
-#define CONTROL_GRACE_MS 5000
-
-/* True if the answer is one to read. */
-static bool is_good(struct worker *w, const struct redisReply *reply)
-{
-    struct control *control = &w->control;
-    int64_t now_ms = clock_now_ms();
-
-    control->is_asking = false;
-    if (!reply)
-        return false;
-    if (!reply_error(reply)) {
-        control->failures = 0;
-        if (log_repeat_end(&control->refused))
-            log_info("event=control_obeys after=%u", control->refused.repeats);
-        return true;
-    }
-    if (log_repeat_begin(&control->refused, now_ms)) {
-        log_warn("event=control_refused why=\"%s\" repeats=%u", reply_error(reply),
-                 control->refused.repeats);
-    }
-    control->retry_ms = now_ms + backoff_ms(control->failures++, (uint32_t)now_ms);
-    session_mend(w, reply);
-    return false;
-}
 
 static void apply(struct worker *w, struct span id, const struct redisReply *fields)
 {
@@ -55,7 +26,7 @@ static void on_entries(const struct redisReply *reply, void *arg)
     struct worker *w = arg;
     struct control *control = &w->control;
 
-    if (!is_good(w, reply))
+    if (!reader_took(&w->control.reader, w, reply))
         return;
     const struct redisReply *entries = reply_at(reply_at(reply, 0), 1);
     for (size_t i = 0; i < reply_count(entries); i++) {
@@ -72,7 +43,7 @@ static void on_last_id(const struct redisReply *reply, void *arg)
 {
     struct worker *w = arg;
 
-    if (!is_good(w, reply))
+    if (!reader_took(&w->control.reader, w, reply))
         return;
     struct span id = reply_span(reply_at(reply_at(reply, 0), 0));
     if (id.len == 0 || id.len >= ENTRY_ID_MAX)
@@ -84,20 +55,19 @@ static void on_last_id(const struct redisReply *reply, void *arg)
 void control_tick(struct worker *w, int64_t now_ms)
 {
     struct control *control = &w->control;
-    char count[16], block[16];
+    char count[16];
 
-    if (control->is_asking || !redis_conn_is_ready(control->conn) || now_ms < control->retry_ms)
+    if (!reader_is_free(&control->reader, now_ms))
         return;
     if (!control->last_id[0]) {
         const char *argv[] = {"XREVRANGE", w->keys.control, "+", "-", "COUNT", "1"};
-        control->is_asking = command_send(control->conn, on_last_id, w, 6, argv);
+        reader_send(&control->reader, w, on_last_id, 6, argv);
         return;
     }
     (void)snprintf(count, sizeof count, "%d", CONTROL_COUNT);
-    (void)snprintf(block, sizeof block, "%d", CONTROL_BLOCK_MS);
-    const char *argv[] = {"XREAD", "COUNT",   count,           "BLOCK",
-                          block,   "STREAMS", w->keys.control, control->last_id};
-    control->is_asking = command_send(control->conn, on_entries, w, 8, argv);
+    const char *argv[] = {"XREAD",           "COUNT",   count,           "BLOCK",
+                          READER_BLOCK_TEXT, "STREAMS", w->keys.control, control->last_id};
+    reader_send(&control->reader, w, on_entries, 8, argv);
 }
 
 static void on_ready(void *arg)
@@ -110,22 +80,10 @@ static void on_ready(void *arg)
 
 void control_init(struct worker *w)
 {
-    struct control *control = &w->control;
-
-    (void)snprintf(control->name, sizeof control->name, "%s:control", w->config.node_id);
-    control->conn = redis_conn_new(&(struct redis_conn_config){
-        .base = loop_base(w->loop),
-        .url = &w->redis_url,
-        .name = control->name,
-        .command_timeout_ms = CONTROL_BLOCK_MS + CONTROL_GRACE_MS,
-        .on_ready = on_ready,
-        .arg = w,
-    });
-    redis_conn_start(control->conn);
+    reader_init(&w->control.reader, w, "control", on_ready);
 }
 
 void control_done(struct worker *w)
 {
-    redis_conn_free(w->control.conn);
-    w->control.conn = NULL;
+    reader_done(&w->control.reader);
 }

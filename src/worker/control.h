@@ -7,27 +7,18 @@
  * the stream is the routers'. Nothing depends on it: what is missed here comes with a heartbeat.
  */
 
-#include <stdbool.h>
 #include <stdint.h>
 
-#include "common/log.h"
-
+#include "reader.h"
 #include "reconcile.h"
 
-struct redis_conn;
 struct worker;
 
-#define CONTROL_BLOCK_MS 5000
-#define CONTROL_COUNT    100 /* entries per read */
+#define CONTROL_COUNT 100 /* entries per read */
 
 struct control {
-    struct redis_conn *conn;
+    struct reader reader;
     char last_id[ENTRY_ID_MAX]; /* "": not known yet; asked for when the connection is there */
-    bool is_asking;             /* a command is on its way */
-    int64_t retry_ms;           /* not before this moment */
-    unsigned failures;          /* in a row */
-    struct log_repeat refused;
-    char name[96]; /* of the connection */
 };
 
 void control_init(struct worker *w);

@@ -24,7 +24,7 @@ struct transfer {
     void *arg;
     enum transfer_state state;
     CURLcode result; /* for on_done(), once aborted */
-    struct transfer *prev, *next;
+    struct transfer *next;
 };
 
 struct curl_loop {
@@ -38,8 +38,7 @@ struct curl_loop {
 
 static void run_curl(struct curl_loop *loop, curl_socket_t fd, int mask);
 
-/* --- what curl asks of the event loop ----------------------------------------------------------
- */
+/* --- what curl asks of the event loop --------------------------------------------------------- */
 
 static void on_socket_event(evutil_socket_t fd, short what, void *arg)
 {
@@ -86,15 +85,15 @@ static int set_timer(CURLM *multi, long timeout_ms, void *arg)
     const struct timeval tv = loop_tv(timeout_ms > 0 ? timeout_ms : 0);
 
     (void)multi;
-    if (timeout_ms < 0)
+    if (timeout_ms < 0) {
         (void)event_del(loop->timer);
-    else
+    } else {
         (void)event_add(loop->timer, &tv);
+    }
     return 0;
 }
 
-/* --- transfers ---------------------------------------------------------------------------------
- */
+/* --- transfers -------------------------------------------------------------------------------- */
 
 static void transfer_join(struct curl_loop *loop, struct transfer *transfer)
 {
@@ -109,6 +108,15 @@ static bool is_in_curl(const struct transfer *transfer)
     return transfer->state == TRANSFER_RUNNING || transfer->state == TRANSFER_ENDING;
 }
 
+static void unlist(struct curl_loop *loop, const struct transfer *transfer)
+{
+    struct transfer **link = &loop->first;
+
+    while (*link != transfer)
+        link = &(*link)->next;
+    *link = transfer->next;
+}
+
 /* Takes the transfer out of curl and out of the list, frees it, and tells its owner. */
 static void transfer_finish(struct curl_loop *loop, struct transfer *transfer, CURLcode result)
 {
@@ -117,12 +125,7 @@ static void transfer_finish(struct curl_loop *loop, struct transfer *transfer, C
 
     if (is_in_curl(transfer))
         (void)curl_multi_remove_handle(loop->multi, transfer->easy);
-    if (transfer->prev)
-        transfer->prev->next = transfer->next;
-    else
-        loop->first = transfer->next;
-    if (transfer->next)
-        transfer->next->prev = transfer->prev;
+    unlist(loop, transfer);
     free(transfer);
     on_done(result, arg);
 }
@@ -180,8 +183,7 @@ static void run_curl(struct curl_loop *loop, curl_socket_t fd, int mask)
     }
 }
 
-/* --- for the owner -----------------------------------------------------------------------------
- */
+/* --- for the owner ---------------------------------------------------------------------------- */
 
 struct curl_loop *curl_loop_new(struct event_base *base)
 {
@@ -224,8 +226,6 @@ void curl_loop_add(struct curl_loop *loop, CURL *easy, curl_loop_done *on_done, 
 
     *transfer =
         (struct transfer){.easy = easy, .on_done = on_done, .arg = arg, .next = loop->first};
-    if (loop->first)
-        loop->first->prev = transfer;
     loop->first = transfer;
     (void)curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
     if (!loop->inside)
@@ -248,9 +248,4 @@ void curl_loop_abort(struct curl_loop *loop, CURL *easy, CURLcode result)
         transfer->state = TRANSFER_ENDED;
     }
     event_active(loop->sweep, 0, 0);
-}
-
-struct event_base *curl_loop_base(const struct curl_loop *loop)
-{
-    return loop->base;
 }

@@ -34,6 +34,4 @@ void curl_loop_add(struct curl_loop *loop, CURL *easy, curl_loop_done *on_done, 
  * on_done(). */
 void curl_loop_abort(struct curl_loop *loop, CURL *easy, CURLcode result);
 
-struct event_base *curl_loop_base(const struct curl_loop *loop);
-
 #endif

@@ -6,28 +6,17 @@
  * many entries as there are free slots, so that what cannot be started yet stays undelivered and
  * can still go elsewhere. One read at a time, only while the session is open, a slot is free and
  * the node is available: what an unavailable node has not been given, the routers take back.
- *
- * An error is never answered by reading again at once: the next read waits for a backoff.
  */
 
 #include <stdbool.h>
-#include <stdint.h>
 
-#include "common/log.h"
+#include "reader.h"
 
-struct redis_conn;
 struct worker;
 
-#define FEED_BLOCK_MS 5000
-
 struct feed {
-    struct redis_conn *conn;
-    bool is_reading;
+    struct reader reader;
     bool is_stopped;
-    unsigned failures; /* in a row */
-    int64_t retry_ms;  /* not before this moment */
-    struct log_repeat refused;
-    char name[96]; /* of the connection */
 };
 
 void feed_init(struct worker *w);

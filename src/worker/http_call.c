@@ -6,7 +6,6 @@
 #include <stdlib.h>
 
 #include "common/alloc.h"
-#include "common/clock.h"
 #include "common/log.h"
 
 #include "curl_loop.h"
@@ -20,7 +19,6 @@ struct http_call {
     CURL *easy;
     struct curl_slist *headers; /* must live as long as easy */
     bool cancelled;
-    int64_t last_byte_ms;
     char why[CURL_ERROR_SIZE];
 };
 
@@ -44,13 +42,7 @@ int http_call_status(const struct http_call *call)
     return (int)status;
 }
 
-int64_t http_call_last_byte_ms(const struct http_call *call)
-{
-    return call->last_byte_ms;
-}
-
-/* --- the end -----------------------------------------------------------------------------------
- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 static enum http_result classify(const struct http_call *call, CURLcode code)
 {
@@ -81,10 +73,11 @@ static void on_transfer_done(CURLcode code, void *arg)
         .why = call->why[0] ? call->why : curl_easy_strerror(code),
     };
 
-    if (outcome.result == HTTP_OK_COMPLETE)
+    if (outcome.result == HTTP_OK_COMPLETE) {
         outcome.why = "";
-    else if (outcome.result == HTTP_ABORTED)
+    } else if (outcome.result == HTTP_ABORTED) {
         outcome.why = "cancelled";
+    }
     curl_easy_cleanup(call->easy);
     curl_slist_free_all(call->headers);
     call->request.on_done(&outcome, call->request.arg);
@@ -97,8 +90,7 @@ void http_call_cancel(struct http_call *call)
     curl_loop_abort(call->loop, call->easy, CURLE_ABORTED_BY_CALLBACK);
 }
 
-/* --- the beginning -----------------------------------------------------------------------------
- */
+/* --- the beginning ---------------------------------------------------------------------------- */
 
 /* As alloc.h: these are small. */
 static void __attribute__((noreturn)) out_of_memory(void)
@@ -107,6 +99,8 @@ static void __attribute__((noreturn)) out_of_memory(void)
     exit(EXIT_FAILURE);
 }
 
+/* CURLOPT_WRITEFUNCTION: the type is curl's. */
+/* NOLINTNEXTLINE(readability-non-const-parameter) */
 static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
 {
     struct http_call *call = arg;
@@ -114,7 +108,6 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
 
     if (call->cancelled)
         return 0; /* makes curl close the connection */
-    call->last_byte_ms = clock_now_ms();
     if (len > 0 && call->request.on_data)
         call->request.on_data((struct span){bytes, len}, call->request.arg);
     return call->cancelled ? 0 : len;

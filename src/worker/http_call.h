@@ -6,7 +6,7 @@
  *
  * A call lives from http_call_start() until its on_done(), which comes exactly once, from the event
  * loop (or inside curl_loop_free()), never inside http_call_start() or http_call_cancel(). Silence
- * on the way is the caller's affair: http_call_last_byte_ms() and http_call_cancel().
+ * on the way is the caller's affair: on_data() tells of each piece, http_call_cancel() ends it.
  */
 
 #include <stddef.h>
@@ -64,9 +64,6 @@ struct http_call *http_call_start(struct curl_loop *loop, const struct http_requ
  * right after it). No on_data() comes any more; on_done() comes with HTTP_ABORTED. Twice is fine.
  */
 void http_call_cancel(struct http_call *call);
-
-/* Monotonic milliseconds (clock.h) of the last piece of the body; 0 before the first. */
-int64_t http_call_last_byte_ms(const struct http_call *call);
 
 /* The answer's status; 0 before it has come. */
 int http_call_status(const struct http_call *call);

@@ -105,6 +105,11 @@ static void give_back(struct job *job, const struct jobs_give_back *how)
     job_step(&job->state, JOB_EVENT_END);
 }
 
+void jobs_return(struct job *job, const char *why)
+{
+    give_back(job, &(struct jobs_give_back){.was_delivered = true, .is_counted = true, .why = why});
+}
+
 bool jobs_give_back(struct worker *w, const struct redisReply *entry,
                     const struct jobs_give_back *how)
 {

@@ -97,7 +97,8 @@ struct job {
 
     /* The run. */
     struct job_times times;
-    int64_t start_ms; /* start.lua: not before this moment */
+    int64_t start_ms;   /* start.lua: not before this moment */
+    bool is_start_sent; /* start.lua went out at least once */
     int64_t queued_ms, run_ms;
     bool was_resident;      /* the model, when the call went out */
     struct http_call *call; /* NULL: none, or ended */
@@ -159,6 +160,9 @@ void jobs_cancel_request(struct worker *w, struct span request_id, int64_t redis
 
 /* What a heartbeat tells of one entry. Nothing if the place has a newer job by now. */
 void jobs_cancel(struct job *job, uint32_t generation);
+
+/* Gives a job that is STARTING back to the routers as a further attempt. */
+void jobs_return(struct job *job, const char *why);
 void jobs_lose(struct job *job, uint32_t generation);
 
 /* Gives back what Ollama has not heard of, or everything: that is aborted then. The node stops. */

@@ -5,10 +5,10 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/loop.h"
+#include "common/redis_command.h"
 #include "common/reply.h"
 #include "common/scripts.h"
 
-#include "command.h"
 #include "worker.h"
 
 #define LOOK_EXTRA 16 /* entries read beyond those that we know */
@@ -52,9 +52,9 @@ static void on_goodbye(const struct redisReply *reply, void *arg)
     struct worker *w = arg;
 
     w->leave.is_asking = false;
-    if (command_is(reply, "ok")) {
+    if (redis_command_said(reply, "ok")) {
         gone(w, "all work is done or given back");
-    } else if (command_is(reply, "fenced")) {
+    } else if (redis_command_said(reply, "fenced")) {
         gone(w, "another process has this node id by now");
     } else if (reply_error(reply)) {
         session_refused(w, "goodbye", reply);
@@ -98,7 +98,7 @@ static void look(struct worker *w)
 
     w->leave.wants_look = false;
     (void)snprintf(count, sizeof count, "%u", jobs_held(w) + LOOK_EXTRA);
-    w->leave.is_asking = command_send(w->session.commands, on_left, w, 6, argv);
+    w->leave.is_asking = redis_command_send(w->session.commands, on_left, w, 6, argv);
 }
 
 static void on_length(const struct redisReply *reply, void *arg)
@@ -121,7 +121,7 @@ static void ask_length(struct worker *w)
 {
     const char *argv[] = {"XLEN", w->stream_key};
 
-    w->leave.is_asking = command_send(w->session.commands, on_length, w, 2, argv);
+    w->leave.is_asking = redis_command_send(w->session.commands, on_length, w, 2, argv);
 }
 
 void leave_tick(struct worker *w, int64_t now_ms)

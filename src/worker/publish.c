@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/redis_command.h"
 #include "common/reply.h"
 #include "common/scripts.h"
 
-#include "command.h"
 #include "publish_end.h"
 #include "run.h"
 #include "worker.h"
@@ -72,20 +72,22 @@ static void start_told(struct job *job, const struct redisReply *reply)
 
     if (!reply) {
         start_again(job, 0);
-    } else if (command_is(reply, "started") && reply_i64(reply_at(reply, 1), &redis_ms)) {
+    } else if (redis_command_said(reply, "started") && reply_i64(reply_at(reply, 1), &redis_ms)) {
         if (log_repeat_end(&job->worker->jobs.refused))
             log_info("event=job_obeyed after=%u", job->worker->jobs.refused.repeats);
         run_start(job, redis_ms);
-    } else if (command_is(reply, "lost")) {
+    } else if (redis_command_said(reply, "lost")) {
         jobs_lose(job, job->generation);
-    } else if (command_is(reply, "cancelled")) {
+    } else if (redis_command_said(reply, "again")) {
+        jobs_return(job, "its run on this node was interrupted");
+    } else if (redis_command_said(reply, "cancelled")) {
         job_stop(job, VERDICT_EVENT_CANCELLED, span_str(""));
-    } else if (command_is(reply, "expired")) {
+    } else if (redis_command_said(reply, "expired")) {
         job_refuse(job, CODE_DEADLINE_EXCEEDED, true,
                    "the deadline passed before the request could be started");
-    } else if (command_is(reply, "undeliverable")) {
+    } else if (redis_command_said(reply, "undeliverable")) {
         job_refuse(job, CODE_INVALID_REQUEST, false, "the callback is not a stream");
-    } else if (command_is(reply, "fenced")) {
+    } else if (redis_command_said(reply, "fenced")) {
         start_again(job, PUBLISH_RETRY_MS);
         beat_now(job->worker); /* it tells a newer process from a Redis that forgot us */
     } else {
@@ -120,8 +122,11 @@ void publish_start(struct job *job)
     script_arg_i64(&args, job->deadline_redis_ms);
     script_arg(&args, !job->wants_progress ? "" : job->was_resident ? "running" : "loading");
     script_arg(&args, job->model);
-    if (publish_call(job, SCRIPT_START, &args, on_start))
+    script_arg(&args, job->is_start_sent ? "1" : "0");
+    if (publish_call(job, SCRIPT_START, &args, on_start)) {
+        job->is_start_sent = true;
         job_step(&job->state, JOB_EVENT_SEND);
+    }
 }
 
 /* --- chunks and status ------------------------------------------------------------------------ */
@@ -129,17 +134,17 @@ void publish_start(struct job *job)
 /* What chunk.lua says about the job as a whole. True if the entry was written. */
 static bool chunk_told(struct job *job, const struct redisReply *reply)
 {
-    if (command_is(reply, "ok"))
+    if (redis_command_said(reply, "ok"))
         return true;
     if (job->state != JOB_RUNNING)
         return false;
-    if (command_is(reply, "cancelled")) {
+    if (redis_command_said(reply, "cancelled")) {
         job_stop(job, VERDICT_EVENT_CANCELLED, span_str(""));
-    } else if (command_is(reply, "lost")) {
+    } else if (redis_command_said(reply, "lost")) {
         jobs_lose(job, job->generation);
-    } else if (command_is(reply, "fenced")) {
+    } else if (redis_command_said(reply, "fenced")) {
         beat_now(job->worker);
-    } else if (command_is(reply, "undeliverable")) {
+    } else if (redis_command_said(reply, "undeliverable")) {
         job->stream.is_off = true;
     } else if (reply) {
         publish_refused(job, "chunk", reply);

@@ -4,9 +4,9 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/redis_command.h"
 #include "common/reply.h"
 
-#include "command.h"
 #include "publish.h"
 #include "worker.h"
 
@@ -34,8 +34,8 @@ static void settle(struct job *job, const struct redisReply *reply)
 
 static bool is_settled(const struct redisReply *reply)
 {
-    return command_is(reply, "finished") || command_is(reply, "requeued") ||
-           command_is(reply, "undeliverable") || command_is(reply, "lost");
+    return redis_command_said(reply, "finished") || redis_command_said(reply, "requeued") ||
+           redis_command_said(reply, "undeliverable") || redis_command_said(reply, "lost");
 }
 
 static void end_told(struct job *job, const struct redisReply *reply)
@@ -47,11 +47,11 @@ static void end_told(struct job *job, const struct redisReply *reply)
         return;
     }
     job->ending.send_ms = clock_now_ms() + PUBLISH_RETRY_MS;
-    if (command_is(reply, "cancelled")) { /* requeue.lua: it may not be given back */
+    if (redis_command_said(reply, "cancelled")) { /* requeue.lua: it may not be given back */
         job->ending = (struct ending){.kind = ENDING_ERROR, .code = CODE_CANCELLED};
         (void)snprintf(job->ending.sentence, sizeof job->ending.sentence,
                        "the request was cancelled");
-    } else if (command_is(reply, "fenced")) {
+    } else if (redis_command_said(reply, "fenced")) {
         beat_now(job->worker);
     } else {
         publish_refused(job, "end", reply);

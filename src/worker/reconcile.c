@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/redis_command.h"
 #include "common/reply.h"
 
-#include "command.h"
 #include "worker.h"
 
 #define ROOM_RETRY_MS  200
@@ -59,7 +59,7 @@ static void acknowledge(struct worker *w, const char *id)
 {
     const char *argv[] = {"XACK", w->stream_key, GROUP_WORKERS, id};
 
-    if (!command_send(w->session.commands, on_acked, w, 4, argv))
+    if (!redis_command_send(w->session.commands, on_acked, w, 4, argv))
         w->reconcile.is_busy = false;
 }
 
@@ -107,7 +107,7 @@ static void next_entry(struct worker *w)
     if (reconcile->i < reconcile->n) {
         const char *id = reconcile->page[reconcile->i];
         const char *argv[] = {"XRANGE", w->stream_key, id, id};
-        if (!command_send(w->session.commands, on_entry, w, 4, argv))
+        if (!redis_command_send(w->session.commands, on_entry, w, 4, argv))
             reconcile->is_busy = false;
     } else if (reconcile->is_last_page) {
         finish_look(w);
@@ -147,7 +147,7 @@ static void ask_page(struct worker *w)
                           "+",        count,         w->config.node_id};
 
     (void)snprintf(count, sizeof count, "%d", RECONCILE_PAGE);
-    if (!command_send(w->session.commands, on_page, w, 7, argv))
+    if (!redis_command_send(w->session.commands, on_page, w, 7, argv))
         w->reconcile.is_busy = false;
 }
 

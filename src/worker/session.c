@@ -5,10 +5,10 @@
 
 #include "common/clock.h"
 #include "common/loop.h"
+#include "common/redis_command.h"
 #include "common/reply.h"
 #include "common/scripts.h"
 
-#include "command.h"
 #include "worker.h"
 
 enum session_event {
@@ -70,7 +70,7 @@ static void create_group(struct worker *w)
 {
     const char *argv[] = {"XGROUP", "CREATE", w->stream_key, GROUP_WORKERS, "0", "MKSTREAM"};
 
-    (void)command_send(w->session.commands, NULL, NULL, 6, argv);
+    (void)redis_command_send(w->session.commands, NULL, NULL, 6, argv);
     beat_now(w); /* it tells whether Redis has forgotten our epoch as well */
 }
 
@@ -80,14 +80,14 @@ void session_mend(struct worker *w, const struct redisReply *reply)
     int64_t now_ms = clock_now_ms();
     bool pauses = session->reset_ms != 0 && now_ms - session->reset_ms < SESSION_RESET_PAUSE_MS;
 
-    if (command_lost_group(reply))
+    if (redis_command_lost_group(reply))
         create_group(w);
-    if (!command_needs_reset(reply) || pauses)
+    if (!redis_command_needs_reset(reply) || pauses)
         return;
     session->reset_ms = now_ms;
     redis_conn_reset(session->commands);
-    redis_conn_reset(w->feed.conn);
-    redis_conn_reset(w->control.conn);
+    redis_conn_reset(w->feed.reader.conn);
+    redis_conn_reset(w->control.reader.conn);
 }
 
 void session_hurry(struct worker *w)
@@ -98,8 +98,8 @@ void session_hurry(struct worker *w)
         return; /* a server that drops us at once must not keep us busy */
     w->session.hurry_ms = now_ms;
     redis_conn_hurry(w->session.commands);
-    redis_conn_hurry(w->feed.conn);
-    redis_conn_hurry(w->control.conn);
+    redis_conn_hurry(w->feed.reader.conn);
+    redis_conn_hurry(w->control.reader.conn);
 }
 
 /* --- registering ------------------------------------------------------------------------------ */
@@ -113,7 +113,7 @@ static void on_registered(const struct redisReply *reply, void *arg)
     session->is_registering = false;
     if (!reply)
         return;
-    if (!command_is(reply, "ok") || !reply_i64(reply_at(reply, 1), &epoch)) {
+    if (!redis_command_said(reply, "ok") || !reply_i64(reply_at(reply, 1), &epoch)) {
         session_refused(w, "register", reply); /* it may have come as far as the epoch */
         return;
     }

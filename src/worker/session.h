@@ -72,10 +72,10 @@ void session_on_reconciled(struct worker *w);
 /* An unexpected error reply to a command of the session: logs it, once and not each time. */
 void session_refused(struct worker *w, const char *what, const struct redisReply *reply);
 
-/* Does what helps against the error of any connection, if anything does (see command.h): creates
- * the group of the node's stream again (from 0, which loses and repeats nothing, because the stream
- * holds only unfinished work); or connects anew, because behind the name of a useless server there
- * may be another one by now, but not more often than every SESSION_RESET_PAUSE_MS. */
+/* Does what helps against the error of any connection, if anything does (see redis_command.h):
+ * creates the group of the node's stream again (from 0, which loses and repeats nothing, because
+ * the stream holds only unfinished work); or connects anew, because behind the name of a useless
+ * server there may be another one by now, but not more often than every SESSION_RESET_PAUSE_MS. */
 void session_mend(struct worker *w, const struct redisReply *reply);
 
 /* A connection is there: none of the others needs to wait any longer before it tries. */

@@ -2,15 +2,12 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "common/alloc.h"
 #include "common/clock.h"
-#include "common/err.h"
+#include "common/daemon.h"
 #include "common/log.h"
 #include "common/loop.h"
-#include "common/node_id.h"
-#include "common/options.h"
 
 #include "curl_loop.h"
 
@@ -38,29 +35,25 @@ static void on_stop(void *arg)
 static void on_reload(void *arg)
 {
     struct worker *w = arg;
+    struct worker_config fresh;
 
-    if (w->on_reload)
-        w->on_reload(w->reload_arg);
-}
-
-static void apply_log_level(const struct worker *w)
-{
-    enum log_level level = LOG_LEVEL_INFO;
-
-    if (log_level_parse(w->config.log_level, &level))
-        log_set_level(level);
+    if (!daemon_reload_read(w->program, w->options, &fresh))
+        return;
+    if (!fresh.node_id[0])
+        (void)snprintf(fresh.node_id, sizeof fresh.node_id, "%s", w->config.node_id);
+    daemon_reload_apply(w->program, &fresh, &w->config);
+    daemon_log_level(w->config.log_level);
+    node_judge(w);
+    beat_soon(w);
 }
 
 static void name_node(struct worker *w)
 {
-    char host[256] = "";
-    char key[KEY_MAX];
+    char id[NODE_ID_MAX + 1], key[KEY_MAX];
     struct span node;
 
-    if (!w->config.node_id[0]) {
-        (void)gethostname(host, sizeof host - 1);
-        node_id_from_host(host, w->config.node_id, sizeof w->config.node_id);
-    }
+    daemon_id(w->config.node_id, id);
+    (void)snprintf(w->config.node_id, sizeof w->config.node_id, "%s", id);
     node = span_str(w->config.node_id);
     keys_init(&w->keys, w->config.prefix);
     (void)span_copy(span_str(key_node_requests(&w->keys, node, key)), w->stream_key,
@@ -70,25 +63,20 @@ static void name_node(struct worker *w)
 
 static int configure(struct worker *w, struct err *err)
 {
-    int rc = redis_url_parse(w->config.redis, &w->redis_url, err);
+    int rc = daemon_redis_url(w->config.redis, w->config.redis_password_file, &w->redis_url, err);
 
-    if (rc < 0)
-        return rc;
-    rc = redis_password_read(w->config.redis_password_file, &w->redis_url, err);
-    if (rc < 0)
-        return rc;
-    return node_init(w, err);
+    return rc < 0 ? rc : node_init(w, err);
 }
 
-int worker_new(const struct worker_config *config, void (*reload)(void *arg), void *arg,
-               struct worker **ret, struct err *err)
+int worker_new(const struct options_program *program, const struct options *options,
+               const struct worker_config *config, struct worker **ret, struct err *err)
 {
     struct worker *w = xcalloc(1, sizeof *w);
 
     w->config = *config;
-    w->on_reload = reload;
-    w->reload_arg = arg;
-    apply_log_level(w);
+    w->program = program;
+    w->options = options;
+    daemon_log_level(w->config.log_level);
     name_node(w);
     int rc = configure(w, err);
     if (rc < 0) {
@@ -130,30 +118,6 @@ void worker_fenced(struct worker *w)
     feed_stop(w);
     jobs_abandon(w);
     loop_quit(w->loop);
-}
-
-static void on_change(const struct setting *row, void *arg)
-{
-    (void)arg;
-    if (row->needs_restart) {
-        log_warn("event=setting_needs_restart key=%s", row->key);
-    } else {
-        log_info("event=setting_changed key=%s", row->key);
-    }
-}
-
-void worker_reload(struct worker *w, const struct worker_config *config)
-{
-    struct worker_config wanted = *config;
-
-    if (!wanted.node_id[0])
-        (void)snprintf(wanted.node_id, sizeof wanted.node_id, "%s", w->config.node_id);
-    settings_diff(worker_settings, worker_settings_count, &w->config, &wanted, on_change, NULL);
-    settings_keep(worker_settings, worker_settings_count, &w->config, &wanted);
-    w->config = wanted;
-    apply_log_level(w);
-    node_judge(w);
-    beat_soon(w);
 }
 
 /* In reverse order: what is outstanding is told to its owner while the owner is still there. */

@@ -30,12 +30,16 @@
 struct curl_loop;
 struct err;
 struct loop;
+struct options;
+struct options_program;
 
 /* The tick finds whatever is due: it is the resolution of every limit and interval. */
 #define WORKER_TICK_MS 25
 
 struct worker {
-    struct worker_config config; /* node_id filled in; changed by worker_reload() only */
+    const struct options_program *program;
+    const struct options *options;
+    struct worker_config config; /* node_id filled in; changed by SIGHUP only */
     struct redis_url redis_url;
     struct keys keys;
     char stream_key[KEY_MAX]; /* requests:<node> */
@@ -52,23 +56,17 @@ struct worker {
     struct poller poller;
     struct probe probe;
     struct leave leave;
-    void (*on_reload)(void *arg);
-    void *reload_arg;
     int exit_status;
 };
 
-/* `config` is copied. on_reload(arg) is called at SIGHUP; it may call worker_reload(). Returns 0
- * with *ret, or a negative errno value with *err (password file, root, libcurl). */
-int worker_new(const struct worker_config *config, void (*on_reload)(void *arg), void *arg,
-               struct worker **ret, struct err *err);
+/* `program` and `options` are borrowed for the worker's life; `config` is copied. Returns 0 with
+ * *ret, or a negative errno value with *err (password file, root, libcurl). */
+int worker_new(const struct options_program *program, const struct options *options,
+               const struct worker_config *config, struct worker **ret, struct err *err);
 void worker_free(struct worker *w);
 
 /* Runs until the worker has left (SIGTERM), or may not go on. Returns the exit code, 0 or 1. */
 int worker_run(struct worker *w);
-
-/* Takes over what a reload may change of `config`, and logs each key that changed and each that
- * would need a restart. */
-void worker_reload(struct worker *w, const struct worker_config *config);
 
 /* A newer process has this node id: gives up all work without a word to Redis, ends with 1. */
 void worker_fenced(struct worker *w);

@@ -16,8 +16,8 @@ from stage import CLIENTS, ROUTERS, BrokenReply, check_reply, figures, texts
 TERMINAL = ("done", "error")
 ORDER = ("seq counts", "attempts do not go back", "the chunks' texts")
 # Only these may cost a streaming client the last pieces before `done`, which holds the whole text.
-AWAY = ("net-", "kill-redis", "freeze-redis", "maxmemory", "debug-sleep", "client-kill", "slow-fsync",
-        "foreign-value", "empty-restart", "del-node-stream", "xgroup-destroy")
+AWAY = ("net-", "kill-redis", "freeze-redis", "maxmemory", "debug-sleep", "client-kill",
+        "slow-fsync", "foreign-value", "empty-restart", "del-node-stream", "xgroup-destroy")
 LATE = {"deadline_exceeded", "attempts_exhausted"}
 INVALID = ("bad_field", "bad_json", "no_input", "many_fields")
 UNANSWERABLE = ("bad_id", "bad_callback")
@@ -55,12 +55,13 @@ class Account:
     def violation(self, kind, request_id, sentence):
         self.violations.append((kind, request_id, sentence))
 
-    # --- one request -------------------------------------------------------------------------------
+    # --- one request ---
 
     def excused(self, record):
         """Redis itself forgot it: by our own hand, or because of `everysec` and a kill."""
         acked = record["ack_s"] or record["first_s"]
-        answered = record["answered_s"] or float("inf")
+        silent = record["kind"] in UNANSWERABLE + ("foreign_reply",)  # the client does not wait
+        answered = float("inf") if silent else record["answered_s"] or float("inf")
         if any(acked <= t <= answered for t in self.torment.wiped):
             return True
         when = self.torment.deleted.get(record["id"])
@@ -95,7 +96,7 @@ class Account:
         if record["lost"] and record["acked"]:
             self.judge_lost(record, excused)
         if not ends and record["acked"]:
-            self.judge_unanswered(record, excused)
+            self.judge_unanswered(record)
         if ends:
             self.count["answered"] += 1
             code = ends[0].get("code") or "done"
@@ -111,9 +112,12 @@ class Account:
             self.violation("lost", record["id"], "had no terminal entry after its deadline; Redis "
                            f"then held {json.dumps(record['state_when_lost'][:1])}")
 
-    def judge_unanswered(self, record, excused):
-        if record["answered_s"] and (excused or self.may_forget()):
+    def judge_unanswered(self, record):
+        answered = record["answered_s"]
+        if record["terminal"] and (self.may_forget() or
+                                   any(t >= answered for t in self.torment.wiped)):
             self.count["answered"] += 1  # read before Redis forgot it
+            self.count["done"] += record["terminal"]["type"] == "done"
             return
         if not record["lost"]:
             self.count["lost"] += 1
@@ -140,8 +144,9 @@ class Account:
         """The pieces that came are the beginning of the answer."""
         if entries[-1].get("type") != "done":
             return False
-        newest = [e for e in entries if e["type"] == "chunk" and e["attempt"] == entries[-1]["attempt"]]
-        pieces = [texts(json.loads(e["response"])) for e in newest]
+        newest = entries[-1]["attempt"]
+        pieces = [texts(json.loads(e["response"])) for e in entries
+                  if e["type"] == "chunk" and e["attempt"] == newest]
         whole = texts(json.loads(entries[-1]["response"]))
         return all(whole[i].startswith("".join(p[i] for p in pieces)) for i in (0, 1))
 
@@ -176,7 +181,7 @@ class Account:
         if self.calm and runs != 1:
             self.violation("runs", record["id"], f"ran {runs} times although nothing went wrong")
 
-    # --- what is dead-lettered ---------------------------------------------------------------------
+    # --- what is dead-lettered ---
 
     def judge_dead(self, records):
         dead = {}
@@ -199,7 +204,7 @@ class Account:
                 self.violation("lost", record["id"], f"({record['kind']}) is not on dead")
             self.judge_runs(record, [])
 
-    # --- the whole ---------------------------------------------------------------------------------
+    # --- the whole ---
 
     def judge_all(self, records):
         on_dead = [r for r in records if r["kind"] in UNANSWERABLE + ("foreign_reply",)]

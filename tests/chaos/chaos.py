@@ -86,7 +86,7 @@ class Run:
             time.sleep(0.01)
 
     def settle(self):
-        """Everything is healed; the clients wait for their answers, then zombies had their chance."""
+        """Everything is healed; the clients wait for their answers, zombies have their chance."""
         self.torment.settle()
         healed = time.monotonic()
         while any(c.alive for c in self.stage.clients):
@@ -152,15 +152,19 @@ def parse():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--runs", type=int, default=1, help="this many seeds, from --seed on")
     parser.add_argument("--redis", choices=["always", "everysec"], default="always")
-    parser.add_argument("--scenario", default="mixed", help="a name, several with commas, or 'each'")
+    parser.add_argument("--scenario", default="mixed",
+                        help="a name, several with commas, or 'each'")
     parser.add_argument("--open", type=int, default=10, help="open requests of each of 4 clients")
     parser.add_argument("--control", action="store_true",
                         help="without the scripts' gates: must report duplicates")
     parser.add_argument("--list", action="store_true", help="list the scenarios")
     parser.add_argument("--keep", action="store_true", help="keep the logs of good runs too")
-    parser.add_argument("--verbose", action="store_true", help="the daemons' figures of good runs too")
+    parser.add_argument("--verbose", action="store_true",
+                        help="the daemons' figures of good runs too")
     options = parser.parse_args()
-    options.scenarios = list(SCENARIOS) if options.scenario == "each" else options.scenario.split(",")
+    options.scenarios = options.scenario.split(",")
+    if options.scenario == "each":
+        options.scenarios = list(SCENARIOS)
     for name in options.scenarios:
         if name not in SCENARIOS:
             parser.error(f"no scenario {name!r}; see --list")

@@ -1,10 +1,10 @@
-"""One submitting client: as a program of the protocol's section 2 and 3 would do it, and suspicious.
+"""One submitting client: does what sections 2 and 3 of the protocol say, and is suspicious.
 
     client.py SPEC.json         see stage.Stage.start_clients() for the keys
 
-Keeps a number of requests open, of many kinds: plain, streaming, submitted twice, cancelled at a random
-moment, not valid. A request whose XADD was not acknowledged is sent again under the same id. One
-that has no terminal entry when it should have is recorded as lost, and sent again under the same id.
+Keeps a number of requests open, of many kinds: plain, streaming, submitted twice, cancelled at a
+random moment, not valid. A request whose XADD was not acknowledged is sent again under the same
+id. One that has no terminal entry when it should have is recorded as lost, and sent again so.
 Ends when all is answered or at `give_up_at`; writes what it saw to `out`.
 """
 
@@ -20,6 +20,7 @@ import redis
 PR_SET_PDEATHSIG = 1
 NORMAL_TIMEOUT_MS = 20000
 GRACE_S = 6.0  # after its deadline a request must have its terminal entry within this
+YOUNG_S = 4.0
 READ_BLOCK_MS = 100
 MODELS = ("gemma3:1b", "qwen2.5:0.5b")
 # kind -> share of the requests; the rest is plain
@@ -44,7 +45,8 @@ class Request:
 
     def record(self):
         return {"id": self.id, "kind": self.kind, "fields": self.fields, "stream": self.stream,
-                "acked": self.acked, "sent": self.sent, "lost": self.lost, "forgotten": self.forgotten,
+                "acked": self.acked, "sent": self.sent, "lost": self.lost,
+                "forgotten": self.forgotten,
                 "refused": self.refused, "cancelled": self.cancelled, "terminal": self.terminal,
                 "terminal_id": self.last_id if self.terminal else None, "first_s": self.first_s,
                 "ack_s": self.ack_s, "answered_s": self.answered_s, "entries": len(self.entries),
@@ -55,15 +57,16 @@ class Client:
     def __init__(self, spec):
         self.spec, self.prefix = spec, spec["prefix"]
         self.dice = random.Random(f"{spec['seed']}-client-{spec['index']}")
+        # No retries inside redis-py (6 has them): what was sent twice has to be in the account.
         self.db = redis.Redis(port=spec["port"], decode_responses=True, encoding_errors="replace",
-                              socket_timeout=3, socket_connect_timeout=2)
+                              socket_timeout=3, socket_connect_timeout=2, retry=None)
         self.open, self.closed, self.number = [], [], 0
         self.later = []  # (when, request) to be submitted once more after its end
         self.pause_until = 0.0
         self.backoff_s = 0.05
         self.errors = {}
 
-    # --- making requests ---------------------------------------------------------------------------
+    # --- making requests ---
 
     def fields_of(self, request_id, kind):
         fields = {"request_id": request_id, "model": self.dice.choice(MODELS),
@@ -123,7 +126,7 @@ class Client:
             request.cancel_s = request.first_s + self.dice.choice([0.0, 0.05, 0.2, 0.5, 1.5])
         self.open.append(request)
 
-    # --- talking to Redis --------------------------------------------------------------------------
+    # --- talking to Redis ---
 
     def guarded(self, call):
         """The call's value, or None when Redis is away or unwilling; then we pause a little."""
@@ -149,8 +152,9 @@ class Client:
             return
         request.acked += 1
         if request.due_s is None:
-            request.ack_s = time.monotonic()
-            request.due_s = request.ack_s + int(request.fields["timeout_ms"]) / 1000 + GRACE_S
+            now = time.monotonic()
+            request.ack_s = request.ack_s or now
+            request.due_s = now + int(request.fields["timeout_ms"]) / 1000 + GRACE_S
 
     def cancel(self, request):
         request.cancelled = True  # also if the answer is lost: it may have been applied
@@ -193,7 +197,7 @@ class Client:
         if entry.get("type") in TERMINAL:
             request.terminal = {k: v for k, v in entry.items() if k != "response"}
 
-    # --- judging -----------------------------------------------------------------------------------
+    # --- judging ---
 
     def close(self, request):
         request.answered_s = time.monotonic()
@@ -232,11 +236,16 @@ class Client:
                     and now > self.spec["calm_at"]:
                 self.check_lost(request)
 
+    def busy(self, now):
+        """Open requests; those that take long do not keep us from asking, up to a limit."""
+        young = sum(now - r.first_s < YOUNG_S for r in self.open)
+        return max(young, len(self.open) - 4 * self.spec["open"])
+
     def run(self):
         limit = self.spec["open"]
         while time.monotonic() < self.spec["give_up_at"]:
             now = time.monotonic()
-            while now < self.spec["stop_at"] and len(self.open) < limit and now >= self.pause_until:
+            while now < self.spec["stop_at"] and self.busy(now) < limit and now >= self.pause_until:
                 self.new_request()
             if now < self.pause_until:
                 time.sleep(0.01)

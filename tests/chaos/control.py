@@ -1,40 +1,32 @@
-"""The control: the daemons with the gates of their scripts taken out, to show that the harness can fail.
+"""The control: the daemons with the gates of their scripts taken out: the harness must find that.
 
 The product has no switch for it. A daemon carries its scripts as plain text, so a copy of the
-program is made in which the text of each gate is replaced by as many bytes that let everything pass.
+program is made in which each gate is replaced by as many bytes that let everything pass.
 """
 
 import os
 import shutil
 
-# (script, as it stands there, what stands there instead): the gates of finish, start, chunk and
-# requeue (is it pending here, is it mine, has it ended), of move (pending here, seen before) and of
-# takeback (is the node lost).
+# The gates that are taken out: of finish, start and chunk (is this process still the node, is the
+# entry pending at it, has the job ended), of move (seen before), of takeback (has the job ended). Each is (script, as it stands there, what stands there instead).
+OF_WORKER = ("finish", "start", "chunk")
+FENCED = "if redis.call('GET', KEYS[2]) ~= ARGV[3] then\n  return {'fenced'}"
+PENDING = "if #redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[4], ARGV[4], 1, ARGV[2]) == 0 then"
+ENDED = "if job[1] == 'done' or (job[2] and job[2] ~= ARGV[4]) then"
+SEEN = "if job[1] and not (ARGV[11] == '1' and job[1] == 'queued' and job[2] == ARGV[3]) then"
 GATES = (
-    ("finish", "if redis.call('GET', KEYS[2]) ~= ARGV[3] then\n  return {'fenced'}",
-     "if false then\n  return {'fenced'}"),
-    ("finish", "if #redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[4], ARGV[4], 1, ARGV[2]) == 0 then",
-     "if false then"),
-    ("finish", "if job[1] == 'done' or (job[2] and job[2] ~= ARGV[4]) then", "if false then"),
-    ("start", "if redis.call('GET', KEYS[2]) ~= ARGV[3] then\n  return {'fenced'}",
-     "if false then\n  return {'fenced'}"),
-    ("start", "if #redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[4], ARGV[4], 1, ARGV[2]) == 0 then",
-     "if false then"),
-    ("start", "if job[1] == 'done' or (job[2] and job[2] ~= ARGV[4]) then", "if false then"),
-    ("chunk", "if redis.call('GET', KEYS[2]) ~= ARGV[3] then\n  return {'fenced'}",
-     "if false then\n  return {'fenced'}"),
-    ("chunk", "if #redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[4], ARGV[4], 1, ARGV[2]) == 0 then",
-     "if false then"),
-    ("chunk", "if job[1] == 'done' or (job[2] and job[2] ~= ARGV[4]) then", "if false then"),
-    ("move", "if job[1] and not (ARGV[11] == '1' and job[1] == 'queued' and job[2] == ARGV[3]) then",
-     "if false then"),
-    ("takeback", "if job[1] == 'done' or (job[2] and job[2] ~= ARGV[3]) then", "if false then"),
+    *((script, FENCED, "if false then\n  return {'fenced'}") for script in OF_WORKER),
+    *((script, PENDING, "if false then") for script in OF_WORKER),
+    *((script, ENDED, "if false then") for script in OF_WORKER),
+    ("move", SEEN, "if false then"),
+    ("takeback", ENDED.replace("ARGV[4]", "ARGV[3]"), "if false then"),
 )
 PROGRAMS = ("orion-router", "orion-worker")
 
 
 def scripts_dir():
-    return os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "src", "common", "lua")
+    here = os.path.dirname(os.path.abspath(__file__))
+    return os.path.join(here, "..", "..", "src", "common", "lua")
 
 
 def ungated(text, gates):
@@ -58,7 +50,8 @@ def make_programs(bin_dir, to_dir):
                 text = file.read()
             found = image.count(text.encode())
             if found != 1:
-                raise SystemExit(f"control: {program} holds {name}.lua {found} times: build it anew")
+                raise SystemExit(f"control: {program} holds {name}.lua {found} times: "
+                                 "build it anew")
             altered = ungated(text, [g for g in GATES if g[0] == name])
             image = image.replace(text.encode(), altered.encode())
         with open(path, "wb") as file:

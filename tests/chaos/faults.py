@@ -1,8 +1,8 @@
 """What can go wrong, one method each, and the scenarios that are made of them.
 
-A fault strikes now and plans its own end on the agenda. Whom and how long is the dice's choice, so a
-seed is a schedule. A part that is being tormented is `busy` and is left alone by others; one router,
-one worker and one Ollama always stay free of a fault that stops them.
+A fault strikes now and plans its own end on the agenda. Whom and how long is the dice's choice, so
+a seed is a schedule. A part that is being tormented is `busy` and is left alone by others; one
+router, one worker and one Ollama always stay free of a fault that stops them.
 """
 
 import heapq
@@ -41,7 +41,7 @@ class Torment:
         self.redis_kills = 0
         self.flags = set()  # what the account must allow for
 
-    # --- tools -------------------------------------------------------------------------------------
+    # --- tools ---
 
     def at(self, delay_s, action):
         heapq.heappush(self.agenda, (time.monotonic() + delay_s, next(self.order), action))
@@ -80,7 +80,7 @@ class Torment:
         finally:
             db.close()
 
-    # --- processes ---------------------------------------------------------------------------------
+    # --- processes ---
 
     def kill(self, unit, delay_s):
         if unit is None:
@@ -184,7 +184,7 @@ class Torment:
         kind = self.dice.choice(["router", "worker", "worker"])
         self.kill(self.free(kind, 0), self.dice.uniform(0.01, 0.15))
 
-    # --- the network -------------------------------------------------------------------------------
+    # --- the network ---
 
     def link(self):
         return self.dice.choice(sorted(self.stage.ports))
@@ -228,7 +228,7 @@ class Torment:
         self.tell(link, f"{rate} bytes/s", op="throttle", rate=rate)
         self.for_a_while(link, self.dice.uniform(0.5, 3))
 
-    # --- Redis -------------------------------------------------------------------------------------
+    # --- Redis ---
 
     def script_flush(self):
         self.note("SCRIPT FLUSH")
@@ -333,7 +333,7 @@ class Torment:
         if done is None:
             self.at(0.3, lambda: self.foreign_value_off(key, kept))
 
-    # --- clocks, Ollama, operators, clients --------------------------------------------------------
+    # --- clocks, Ollama, operators, clients ---
 
     def clock(self, unit):
         if unit is None:
@@ -427,6 +427,9 @@ SCENARIOS["clients"] = ("no fault but the clients' own", {"nothing": 1}, (1, 2))
 SCENARIOS["net"] = ("every fault of the network", {n: 1 for n in NET}, (0.2, 0.8))
 SCENARIOS["processes"] = ("kills, stops, twins, storms",
                           {n: 1 for n in KILL + FREEZE + TWINS + ("restart-storm",)}, (0.3, 1.2))
+SCENARIOS["slow-disk"] = ("kill -9 of Redis on a disk whose fsync takes 400 ms, and of others",
+                          {"slow-fsync": 3, "kill-redis": 2, "kill-worker": 1, "kill-router": 1},
+                          (0.5, 2))
 SCENARIOS["redis"] = ("every fault of Redis", {n: 1 for n in REDIS}, (0.4, 1.6))
 SCENARIOS["mixed"] = ("all of them", {
     **{n: 4 for n in SINGLE}, "empty-restart": 0.5, "del-node-stream": 1, "freeze-redis": 1,

@@ -1,9 +1,9 @@
 """A TCP proxy that injects faults: one process, one listener ("link") for each pair of parts.
 
-    proxy.py SPEC.json          SPEC: {"links": {NAME: UPSTREAM}, "control": PATH, "marks": [NAME...]}
+    proxy.py SPEC.json     SPEC: {"links": {NAME: UPSTREAM}, "control": PATH, "marks": [NAME...]}
 
-UPSTREAM is "unix:PATH" or "PORT" on loopback. Prints {"ports": {NAME: PORT}} and then takes commands
-on the unix socket `control`, one JSON object a line, each answered by one:
+UPSTREAM is "unix:PATH" or "PORT" on loopback. Prints {"ports": {NAME: PORT}} and then takes
+commands on the unix socket `control`, one JSON object a line, each answered by one:
 
     {"op": "cut", "link": L}                         reset every connection of the link
     {"op": "refuse", "link": L, "on": true}          reset new connections at once

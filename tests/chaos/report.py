@@ -8,9 +8,16 @@ COLUMNS = (  # key, heading
     ("scenario", "scenario"), ("seed", "seed"), ("redis", "redis"), ("strikes", "faults"),
     ("submitted", "submitted"), ("accepted", "accepted"), ("answered", "answered"),
     ("done", "done"), ("late", "late"), ("lost", "lost"), ("excused", "forgot"),
-    ("duplicated", "dup"), ("order", "order"), ("after", "after"), ("short", "short"), ("runs_per", "runs/req"),
+    ("duplicated", "dup"), ("order", "order"), ("after", "after"), ("short", "short"),
+    ("runs_per", "runs/req"),
     ("runs_max", "max"), ("left_entries", "left"), ("left_keys", "keys"), ("growth", "grown"),
     ("faults", "procs"), ("settled", "settle s"), ("violations", "VIOLATIONS"))
+LEGEND = """
+faults: strikes; late: deadline_exceeded and attempts_exhausted of ordinary requests; forgot: lost
+with what Redis forgot or we deleted, answered when sent again; dup: more than one terminal entry;
+order, after: chunks out of order, entries after the end; short: the last chunks are missing, `done`
+has the whole text; runs: requests that reached an Ollama per done, and the most for one; left, keys:
+work and keys left over; grown: memory or descriptors; procs: processes that ended by themselves"""
 HISTORIES = 3  # offending requests that are told in full
 LOG_LINES = 60
 
@@ -30,12 +37,7 @@ def print_runs(results):
         rows.append([result[key] for key, _ in COLUMNS])
     print()
     table(rows)
-    print("\nfaults: strikes; late: deadline_exceeded and attempts_exhausted of ordinary requests; "
-          "forgot: lost with what Redis\nforgot or we deleted, answered when sent again; dup: more "
-          "than one terminal entry; order, after: chunks out of order,\nentries after the end; runs: "
-          "requests that reached an Ollama per done, and the most for one; left, keys: work and keys\n"
-          "left over; grown: memory or descriptors; procs: processes that ended by themselves or "
-          "stopped badly")
+    print(LEGEND)
 
 
 def print_daemons(run):

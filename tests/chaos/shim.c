@@ -1,8 +1,8 @@
 /*
- * A test's hands inside a process, by LD_PRELOAD: a wall clock that jumps and an fsync that is slow.
+ * A test's hands inside a process, by LD_PRELOAD: a wall clock that jumps, an fsync that is slow.
  *
- * CHAOS_SHIM names a file of two int64: seconds to add to the wall clock, milliseconds that fsync and
- * fdatasync take longer. It is mapped, so the harness changes it while the process runs.
+ * CHAOS_SHIM names a file of two int64: seconds to add to the wall clock, milliseconds that fsync
+ * and fdatasync take longer. It is mapped, so the harness changes it while the process runs.
  * The monotonic clock stays as it is: that is what jumps of a wall clock are.
  */
 #define _GNU_SOURCE

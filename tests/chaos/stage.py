@@ -1,7 +1,7 @@
 """The installation that is tormented: redis-server, proxy, Ollamas, routers, workers, clients.
 
-Everything that runs is a child of this process, dies with it (PR_SET_PDEATHSIG), and is signalled by
-its own pid. Redis is on a unix socket; what talks to it goes through a link of proxy.py of its own.
+Everything that runs is a child of this process, dies with it (PR_SET_PDEATHSIG), and is signalled
+by its own pid. Redis is on a unix socket; what talks to it has a link of proxy.py of its own.
 """
 
 import json
@@ -72,7 +72,7 @@ class Unit:
 
 
 def figures(process):
-    """Memory and descriptors of a process: {rss, pss, anon (KiB), fds, cpu (s)}; None if it is gone."""
+    """Memory and descriptors: {rss, pss, anon (KiB), fds, cpu (s)}; None if it is gone."""
     try:
         with open(f"/proc/{process.pid}/smaps_rollup", encoding="ascii") as file:
             kib = {k: int(v) for k, v in re.findall(r"^(\w+): +(\d+) kB", file.read(), re.M)}
@@ -102,12 +102,13 @@ class Stage:
     def binary(self, name):
         return os.path.join(self.bin_dir, name)
 
-    # --- Redis -------------------------------------------------------------------------------------
+    # --- Redis ---
 
     def db(self, timeout=3):
         """Straight to the server, no proxy between."""
         return redis.Redis(unix_socket_path=self.socket_path, decode_responses=True,
-                           encoding_errors="surrogateescape", socket_timeout=timeout)
+                           encoding_errors="surrogateescape", socket_timeout=timeout,
+                           retry=None)
 
     def redis_answers(self):
         try:
@@ -145,7 +146,7 @@ class Stage:
             os.unlink(self.socket_path)
         self.units["redis"].start()
 
-    # --- the network -------------------------------------------------------------------------------
+    # --- the network ---
 
     def start_proxy(self):
         links = {f"{n}>redis": f"unix:{self.socket_path}" for n in ROUTERS + NODES}
@@ -170,7 +171,7 @@ class Stage:
         self.wire_file.flush()
         return json.loads(self.wire_file.readline())
 
-    # --- Ollamas and daemons -----------------------------------------------------------------------
+    # --- Ollamas and daemons ---
 
     def start_sims(self):
         os.environ["ORION_BIN"] = self.bin_dir
@@ -231,7 +232,7 @@ class Stage:
                     self.path(f"client-{i}-spec.json")]
             self.clients.append(Process(f"client-{i}", argv, self.path(f"client-{i}.log")).start())
 
-    # --- living ------------------------------------------------------------------------------------
+    # --- living ---
 
     def supervise(self):
         """As systemd does: what has ended is started again. What ended by itself is noted."""

@@ -15,7 +15,7 @@ class Root:
         make_root.make(path, board, **values)
 
     def set(self, **values):
-        """temp (C), ram_used_pct, throttled (bits), cpu_pct, pressure ...; None removes the file."""
+        """temp (C), ram_used_pct, throttled (bits), cpu_pct, pressure; None removes the file."""
         make_root.make(self.path, **values)
 
     def write(self, name, text):

@@ -118,7 +118,7 @@ def test_redis_is_out_of_memory(cluster):
     logs = {d.name: len(d.log) for d in cluster.daemons}
     cluster.db.config_set("maxmemory", "1")
     assert cluster.read_reply(running).text  # what ends a request may use memory
-    with pytest.raises(redis.ResponseError, match="OOM"):
+    with pytest.raises(redis.ResponseError, match="maxmemory"):
         cluster.submit(prompt="refused")
     first = cluster.health("pi-1")["last_seen_ms"]
     wait_until(lambda: cluster.health("pi-1")["last_seen_ms"] > first + 1500, "heartbeats go on")

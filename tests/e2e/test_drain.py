@@ -174,6 +174,7 @@ def test_a_hot_node_rests_until_it_has_cooled_down(cluster):
     assert cluster.health("pi-1")["reason"] == "hot"
     for _ in range(3):
         assert cluster.ask(prompt="hi").node == "pi-2"
+    wait_until(lambda: cluster.events(event="node_hot", node="pi-1"), "an event tells it")
     worker.root.set(temp=71)
     wait_until(lambda: cluster.health("pi-1")["temp_c"] == 71, "it is read")
     stays_true(lambda: not cluster.is_available("pi-1"), "it rests until 70 C", 0.5)
@@ -183,7 +184,6 @@ def test_a_hot_node_rests_until_it_has_cooled_down(cluster):
     assert told == 1, hot_lines(worker)  # one line with the reading for each change
     assert "76" in hot_lines(worker)[0]
     assert any("70" in line for line in worker.log.splitlines()[-5:])
-    wait_until(lambda: cluster.events(event="node_hot", node="pi-1"), "an event tells it")
 
 
 def test_a_node_whose_memory_is_full_rests(cluster):

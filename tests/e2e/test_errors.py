@@ -211,16 +211,6 @@ def test_a_fleet_that_boots_within_model_wait_is_no_error(cluster):
     assert cluster.read_reply(request_id).text
 
 
-def test_a_model_that_is_pulled_meanwhile_is_found(cluster):
-    """Tags are asked again after a 404; a node that has lost a model does not get it for ever."""
-    sims = cluster.fleet(2)
-    sims[0].fault("status=notfound404")
-    sims[1].fault("status=notfound404,count=1")
-    reply = cluster.ask(prompt="hi")
-    assert reply.end["type"] in ("done", "error")
-    assert reply.end["type"] == "done" or reply.code in ("attempts_exhausted", "unknown_model")
-
-
 def test_an_answer_over_reply_max_is_reply_too_large(cluster):
     sim = cluster.sim("gemma3:1b,load=1ms,gen_tps=20000,prompt_tps=1e6,tokens=3000",
                       "nomic-embed-text,load=1ms,dim=4096")

@@ -6,8 +6,12 @@ from cluster import CHAT, EMBED, wait_until
 
 
 def two_nodes(cluster):
-    """pi-1, which comes first for everything, and pi-2."""
-    return cluster.fleet(2)
+    """pi-1, which the router knows first and which comes first for everything, and pi-2."""
+    sims = [cluster.sim(), cluster.sim()]
+    cluster.router()
+    for i, sim in enumerate(sims, 1):
+        cluster.worker(f"pi-{i}", sim)
+    return sims
 
 
 FINAL = ["invalid400", "type400", "duration400", "nogenerate400", "nothinking400", "raw400",

@@ -29,9 +29,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     names_init(&names, names_mem, NAMES);
     fleet_init(&fleet, fleet_mem, 2, &names);
     fleet_limits_set(&fleet, &limits);
-    (void)fleet_health(&fleet, json, json, 5, INT64_C(1700000000000), &change, &err);
-    int rc = fleet_health(&fleet, span_str("pi-1"), json, 5, INT64_C(1700000000000), &change, &err);
-    (void)fleet_health(&fleet, span_str("pi-1"), json, 6, INT64_C(1700000000001), &change, &err);
+    (void)fleet_health(&fleet, json, json, (struct fleet_time){5, INT64_C(1700000000000)}, &change,
+                       &err);
+    int rc = fleet_health(&fleet, span_str("pi-1"), json,
+                          (struct fleet_time){5, INT64_C(1700000000000)}, &change, &err);
+    (void)fleet_health(&fleet, span_str("pi-1"), json,
+                       (struct fleet_time){6, INT64_C(1700000000001)}, &change, &err);
     assert(rc < 0 || change.what == 0); /* the same value twice is no news */
 
     uint32_t model = names_hold(&names, span_str("gemma3:1b"));

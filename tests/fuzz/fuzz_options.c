@@ -32,7 +32,7 @@ static void check_derived(const char *line)
     struct err err;
 
     node_id_from_host(line, id, sizeof id);
-    assert(node_id_ok(span_str(id)));
+    assert(node_id_valid(span_str(id)));
     if (ollama_host_to_url(line, url, sizeof url, &err) == 0)
         assert(ollama_url_check(url, &err) == 0);
 }

@@ -301,7 +301,6 @@ static void test_cancelling_between_two_pieces_stops_the_pieces(void **state)
 
     begin(&exchange, world, "/dribble", span_str("{}"), 0);
     assert_true(wait_until(world->base, has_data, &exchange, 2000));
-    assert_true(http_call_last_byte_ms(exchange.call) > 0);
     exchange.cancelled = true;
     http_call_cancel(exchange.call);
     finish(&exchange);

@@ -23,7 +23,17 @@ static void test_a_start_marks_the_job_and_writes_an_event(void **state)
     assert_string_equal(stream_text(fx, CALLBACK), "");
     assert_string_equal(stream_text(fx, EVENTS),
                         "event=started request_id=r1 node=n1 attempt=1 model=m");
+}
+
+static void test_an_attempt_begins_once_unless_its_answer_was_lost(void **state)
+{
+    static const char *const sent_before[] = {"1", NULL};
+    struct redis_fixture *fx = *state;
+    const char *id = submit_delivered(fx);
+
     assert_string_equal(CALL(fx, START, .entry = id), "started <ms>");
+    REFUSES(fx, "again <ms>", START, .entry = id);
+    assert_string_equal(CALL(fx, START, .entry = id, .more_args = sent_before), "started <ms>");
     assert_string_equal(pending_text(fx, NODE), text_of("%s n1 x1", id));
 }
 
@@ -124,12 +134,15 @@ static void test_a_chunk_is_appended_and_the_callback_expires(void **state)
     struct redis_fixture *fx = *state;
     const char *id = submit_started(fx);
     const char *job = hash_text(fx, JOB);
+    static const char *const next[] = {"type", "chunk", "seq", "1", NULL};
 
     assert_string_equal(CALL(fx, CHUNK, .entry = id, .left_ms = "50000", .more_args = CHUNK), "ok");
     assert_string_equal(stream_text(fx, CALLBACK), "type=chunk seq=0");
     assert_ttl(fx, CALLBACK, 50000 + TTL_MS);
     fixture_ok(fx, "PEXPIRE %s 30000", CALLBACK);
     assert_string_equal(CALL(fx, CHUNK, .entry = id, .more_args = CHUNK), "ok");
+    assert_string_equal(answer(fx, "XLEN %s", CALLBACK), "1"); /* the answer had been lost */
+    assert_string_equal(CALL(fx, CHUNK, .entry = id, .more_args = next), "ok");
     assert_ttl(fx, CALLBACK, 30000); /* it is set once */
     assert_string_equal(answer(fx, "XLEN %s", CALLBACK), "2");
     assert_string_equal(hash_text(fx, JOB), job);
@@ -257,6 +270,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_a_start_marks_the_job_and_writes_an_event),
+        TEST(test_an_attempt_begins_once_unless_its_answer_was_lost),
         TEST(test_a_start_with_progress_tells_the_client),
         TEST(test_what_is_not_this_processs_is_not_started),
         TEST(test_an_entry_of_a_job_that_is_done_or_elsewhere_is_dropped),

@@ -9,6 +9,7 @@
 #include "common/json.h"
 
 #include "answer.h"
+#include "golden.h"
 #include "lines.h"
 #include "test.h"
 
@@ -138,49 +139,40 @@ static enum body_kind kind_from(const char *name)
                                            : BODY_EMBED;
 }
 
-static void read_line(struct example *example, const char *word, const char *rest)
+static void read_line(const char *word, const char *rest, void *arg)
 {
-    if (strcmp(word, "kind") == 0)
+    struct example *example = arg;
+
+    if (strcmp(word, "case") == 0) {
+        check(example);
+        *example = (struct example){.max_bytes = 4096};
+        (void)snprintf(example->name, sizeof example->name, "%s", rest);
+    } else if (strcmp(word, "kind") == 0) {
         example->kind = kind_from(rest);
-    else if (strcmp(word, "max") == 0)
+    } else if (strcmp(word, "max") == 0) {
         example->max_bytes = strtoul(rest, NULL, 10);
-    else if (strcmp(word, "send") == 0)
+    } else if (strcmp(word, "send") == 0) {
         add_stream(example, rest);
-    else if (strcmp(word, "expect") == 0)
+    } else if (strcmp(word, "expect") == 0) {
         (void)snprintf(example->expect, sizeof example->expect, "%s", rest);
-    else if (strcmp(word, "answer") == 0)
+    } else if (strcmp(word, "answer") == 0) {
         (void)snprintf(example->answer, sizeof example->answer, "%s", rest);
-    else if (strcmp(word, "error") == 0)
+    } else if (strcmp(word, "error") == 0) {
         (void)snprintf(example->error, sizeof example->error, "%s", rest);
-    else if (strcmp(word, "stats") == 0)
+    } else if (strcmp(word, "stats") == 0) {
         (void)snprintf(example->stats, sizeof example->stats, "%s", rest);
-    else
+    } else {
         fail_msg("%s: unknown word '%s'", example->name, word);
+    }
 }
 
 static void test_each_stream_gives_its_answer_at_every_cut(void **state)
 {
     static struct example example;
-    char line[2048];
 
     (void)state;
-    FILE *f = fopen(TABLE, "re");
-    assert_non_null(f);
-    while (fgets(line, sizeof line, f)) {
-        line[strcspn(line, "\n")] = '\0';
-        char *rest = line + strcspn(line, " ");
-        if (*rest)
-            *rest++ = '\0';
-        if (strcmp(line, "case") == 0) {
-            check(&example);
-            example = (struct example){.max_bytes = 4096};
-            (void)snprintf(example.name, sizeof example.name, "%s", rest);
-        } else if (line[0] && line[0] != '#') {
-            read_line(&example, line, rest);
-        }
-    }
+    golden_read(TABLE, read_line, &example);
     check(&example);
-    (void)fclose(f);
 }
 
 static void test_buffers_never_pass_the_limit(void **state)

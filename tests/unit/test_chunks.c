@@ -347,21 +347,6 @@ static void test_an_entry_that_finds_no_room_waits_on(void **state)
     end(&f);
 }
 
-static void test_clearing_forgets_what_waits(void **state)
-{
-    struct fixture f;
-
-    (void)state;
-    begin(&f, BODY_GENERATE);
-    add(&f, "{\"response\":\"a\",\"x\":1}");
-    add(&f, "{\"response\":\"b\"}");
-    chunks_clear(&f.chunks);
-    takes_nothing(&f);
-    add(&f, "{\"response\":\"c\"}");
-    takes(&f, 0, "{\"response\":\"c\"}");
-    end(&f);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -379,7 +364,6 @@ int main(void)
         cmocka_unit_test(test_lines_that_ollama_does_not_send_are_ignored),
         cmocka_unit_test(test_what_waits_is_bounded_and_nothing_of_it_is_lost),
         cmocka_unit_test(test_an_entry_that_finds_no_room_waits_on),
-        cmocka_unit_test(test_clearing_forgets_what_waits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,11 +1,10 @@
 /* Control entries and events: what they mean to a router, and what is passed over. */
 
-#include "control_entry.h"
-
 #include <hiredis/hiredis.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "control_entry.h"
 #include "test.h"
 
 /* "1-1 op cancel request_id r1" as the reply of XREAD would have it. */
@@ -15,7 +14,7 @@ static redisReply *entry(const char *words)
     void *reply = NULL;
     char copy[256], resp[1024], *save = NULL;
     size_t n = 0, len = 0;
-    const char *word[16];
+    const char *word[16] = {""};
 
     (void)snprintf(copy, sizeof copy, "%s", words);
     for (char *w = strtok_r(copy, " ", &save); w; w = strtok_r(NULL, " ", &save))

@@ -14,6 +14,11 @@
 #define NAMES 64
 #define REDIS INT64_C(1700000000000) /* Redis time at monotonic time 0 */
 
+static struct fleet_time at(int64_t now_ms)
+{
+    return (struct fleet_time){.now_ms = now_ms, .redis_ms = REDIS + now_ms};
+}
+
 static struct names names;
 static struct fleet fleet;
 static void *names_mem, *fleet_mem;
@@ -58,8 +63,7 @@ static struct fleet_change hear(const char *node, const char *more, int64_t seen
 
     (void)snprintf(json, sizeof json, "{\"node_id\":\"%s\",\"last_seen_ms\":%lld%s%s}", node,
                    (long long)(REDIS + seen_ms), more[0] ? "," : "", more);
-    (void)fleet_health(&fleet, span_str(node), span_str(json), now_ms, REDIS + now_ms, &change,
-                       &err);
+    (void)fleet_health(&fleet, span_str(node), span_str(json), at(now_ms), &change, &err);
     return change;
 }
 
@@ -69,7 +73,7 @@ static struct fleet_change sweep_one(int64_t now_ms)
 {
     struct fleet_change changes[NODES] = {{0}};
 
-    size_t n = fleet_sweep(&fleet, now_ms, REDIS + now_ms, changes, NODES);
+    size_t n = fleet_sweep(&fleet, at(now_ms), changes, NODES);
     assert_true(n <= 1);
     return changes[0];
 }
@@ -170,14 +174,14 @@ static void test_a_refused_value_is_said_once_and_does_not_harm_the_node(void **
     (void)state;
     make();
     (void)hear("pi-1", UP, 0, 0);
-    int rc = fleet_health(&fleet, span_str("pi-1"), span_str("oops"), 1, REDIS + 1, &change, &err);
+    int rc = fleet_health(&fleet, span_str("pi-1"), span_str("oops"), at(1), &change, &err);
     assert_int_equal(rc, -EINVAL);
     assert_int_equal(change.what, FLEET_REFUSED);
     assert_non_null(strstr(err.msg, "health of node pi-1 refused: byte 0"));
-    (void)fleet_health(&fleet, span_str("pi-1"), span_str("oops"), 2, REDIS + 2, &change, &err);
+    (void)fleet_health(&fleet, span_str("pi-1"), span_str("oops"), at(2), &change, &err);
     assert_int_equal(change.what, 0);
     assert_int_equal(fleet_at(&fleet, change.node)->state, NODE_UP);
-    (void)fleet_health(&fleet, span_str("pi-1"), span_str("[]"), 3, REDIS + 3, &change, &err);
+    (void)fleet_health(&fleet, span_str("pi-1"), span_str("[]"), at(3), &change, &err);
     assert_int_equal(change.what, FLEET_REFUSED); /* another fault */
     assert_int_equal(hear("pi-1", UP, 4, 4).what, FLEET_ACCEPTED);
 
@@ -262,8 +266,8 @@ static void test_lists_of_models_are_bounded(void **state)
     for (int i = 1; i < 2000; i++)
         len += (size_t)snprintf(json + len, sizeof json - len, ",\"m%d\"", i);
     (void)snprintf(json + len, sizeof json - len, "],\"suspect\":[\"m3\",\"other\"]}");
-    assert_int_equal(
-        fleet_health(&fleet, span_str("pi-1"), span_str(json), 0, REDIS, &change, &err), 0);
+    assert_int_equal(fleet_health(&fleet, span_str("pi-1"), span_str(json), at(0), &change, &err),
+                     0);
     const struct node *node = fleet_at(&fleet, change.node);
     assert_int_equal(node->models.n, NAMES); /* what the table of this test holds */
     assert_int_equal(node->suspect.n, 1);

@@ -34,7 +34,7 @@ static void test_the_same_name_has_the_same_index_while_it_is_held(void **state)
     names_drop(&names, a);
     assert_int_equal(names_find(&names, span_str("gemma3:1b")), a);
     assert_string_equal(names_text(&names, a).ptr, "gemma3:1b");
-    names_hold_index(&names, a);
+    assert_int_equal(names_hold(&names, span_str("gemma3:1b")), a);
     names_drop(&names, a);
     names_drop(&names, a);
     assert_int_equal(names_find(&names, span_str("gemma3:1b")), NAME_NONE);

@@ -11,15 +11,15 @@ static void test_ids_are_one_to_64_plain_characters(void **state)
 
     (void)state;
     memset(text, 'a', sizeof text);
-    assert_true(node_id_ok((struct span){text, 1}));
-    assert_true(node_id_ok((struct span){text, 64}));
-    assert_false(node_id_ok((struct span){text, 65}));
-    assert_false(node_id_ok((struct span){NULL, 0}));
-    assert_true(node_id_ok(span_str("pi-2.local_A9")));
-    assert_false(node_id_ok(span_str("pi 2")));
-    assert_false(node_id_ok(span_str("pi:2")));
-    assert_false(node_id_ok(span_str("p\xc3\xaf")));
-    assert_false(node_id_ok((struct span){"a\0", 2}));
+    assert_true(node_id_valid((struct span){text, 1}));
+    assert_true(node_id_valid((struct span){text, 64}));
+    assert_false(node_id_valid((struct span){text, 65}));
+    assert_false(node_id_valid((struct span){NULL, 0}));
+    assert_true(node_id_valid(span_str("pi-2.local_A9")));
+    assert_false(node_id_valid(span_str("pi 2")));
+    assert_false(node_id_valid(span_str("pi:2")));
+    assert_false(node_id_valid(span_str("p\xc3\xaf")));
+    assert_false(node_id_valid((struct span){"a\0", 2}));
 }
 
 static void test_the_check_of_a_setting_also_takes_empty(void **state)
@@ -49,7 +49,7 @@ static void test_any_host_name_becomes_an_id(void **state)
     host[sizeof host - 1] = '\0';
     node_id_from_host(host, id, sizeof id);
     assert_int_equal(strlen(id), NODE_ID_MAX);
-    assert_true(node_id_ok(span_str(id)));
+    assert_true(node_id_valid(span_str(id)));
 }
 
 int main(void)

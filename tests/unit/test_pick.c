@@ -85,12 +85,13 @@ static void health_write(const char *line, const char *model, const char *state,
     (void)snprintf(json, cap,
                    "{\"last_seen_ms\":%lld,\"available\":%s,\"reason\":\"%s\",\"slots\":%s,"
                    "\"temp_c\":%s,\"ram_percent\":%s,\"installed\":[%s],\"models\":[%s],"
-                   "\"suspect\":[%s]%s",
+                   "\"suspect\":[%s],\"sessions\":[%s]%s",
                    (long long)seen_ms(state), strcmp(state, "unavailable") ? "true" : "false",
                    value_of(line, "reason", "", reason), value_of(line, "slots", "1", slots),
                    value_of(line, "temp", "null", temp), value_of(line, "ram", "null", ram),
                    strcmp(model, "disk") == 0 ? "\"m\"" : "", is_ready ? "\"m\"" : "",
                    strcmp(model, "suspect") == 0 ? "\"m\"" : "",
+                   has_flag(line, "warm") ? "\"talk\"" : "",
                    strcmp(state, "new") == 0 ? "" : "}"); /* broken: it stays new */
 }
 
@@ -105,7 +106,8 @@ static void add_node(struct table *t, const char *line)
         fail_msg("%s:%d: bad node line", t->path, t->line);
     const char *s = value_of(line, "state", "up", state);
     health_write(line, model, s, json, sizeof json);
-    (void)fleet_health(&t->fleet, span_str(id), span_str(json), NOW_MS, NOW_MS, &change, &err);
+    (void)fleet_health(&t->fleet, span_str(id), span_str(json), (struct fleet_time){NOW_MS, NOW_MS},
+                       &change, &err);
     if (strcmp(s, "gone") == 0) {
         fleet_round_begin(&t->fleet);
         for (uint32_t i = 0; i < change.node; i++)
@@ -125,7 +127,9 @@ static void add_node(struct table *t, const char *line)
 
 static struct pick_request request_of(const struct table *t)
 {
-    return (struct pick_request){.model = t->model, .tried = span_str(t->tried)};
+    return (struct pick_request){.model = t->model,
+                                 .tried = span_str(t->tried),
+                                 .session_hash = span_hash(span_str("talk"))};
 }
 
 /* The set of open models agrees with what is picked. */

@@ -68,8 +68,7 @@ static uint32_t below(uint32_t n)
     return (uint32_t)((sim.rng * UINT64_C(2685821657736338717)) >> 33) % n;
 }
 
-/* --- the fleet's side ----------------------------------------------------------------------------
- */
+/* --- the fleet's side ------------------------------------------------------------------------- */
 
 static void beat(uint32_t node)
 {
@@ -83,8 +82,8 @@ static void beat(uint32_t node)
                    "\"installed\":[\"m0\",\"m%u\"],\"models\":[\"m%u\"]}",
                    (long long)sim.now_ms, below(10) ? "true" : "false", 1 + node % 3,
                    40 + below(40), 1 + node % (MODELS - 1), below(MODELS - 1));
-    MUST(fleet_health(&sim.fleet, span_str(id), span_str(json), sim.now_ms, sim.now_ms, &change,
-                      &err) == 0);
+    MUST(fleet_health(&sim.fleet, span_str(id), span_str(json),
+                      (struct fleet_time){sim.now_ms, sim.now_ms}, &change, &err) == 0);
 }
 
 /* Back to the origin, with a new entry id and the old time of submission. */
@@ -120,7 +119,7 @@ static void nodes_step(void)
         if (sim.beating[i] && below(4) == 0)
             beat(i);
     }
-    size_t n = fleet_sweep(&sim.fleet, sim.now_ms, sim.now_ms, changes, NODES);
+    size_t n = fleet_sweep(&sim.fleet, (struct fleet_time){sim.now_ms, sim.now_ms}, changes, NODES);
     for (size_t i = 0; i < n; i++) {
         if (changes[i].to == NODE_LOST)
             lose(changes[i].node);
@@ -145,8 +144,7 @@ static void finish_one(void)
     }
 }
 
-/* --- the router's side ---------------------------------------------------------------------------
- */
+/* --- the router's side ------------------------------------------------------------------------ */
 
 static struct job *job_of(struct stream_id id)
 {

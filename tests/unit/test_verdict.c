@@ -6,6 +6,7 @@
 
 #include "common/json.h"
 
+#include "golden.h"
 #include "test.h"
 #include "verdict.h"
 
@@ -90,9 +91,15 @@ static void read_given(struct example *example, const char *rest)
     fail_msg("%s: unknown event '%s'", example->name, name);
 }
 
-static void read_line(struct example *example, const char *word, const char *rest)
+static void read_line(const char *word, const char *rest, void *arg)
 {
-    if (strcmp(word, "given") == 0) {
+    struct example *example = arg;
+
+    if (strcmp(word, "case") == 0) {
+        check(example);
+        *example = (struct example){.name = ""};
+        (void)snprintf(example->name, sizeof example->name, "%s", rest);
+    } else if (strcmp(word, "given") == 0) {
         read_given(example, rest);
     } else if (strcmp(word, "text") == 0) {
         (void)snprintf(example->text, sizeof example->text, "%s", rest);
@@ -111,26 +118,10 @@ static void read_line(struct example *example, const char *word, const char *res
 static void test_each_row_of_the_table(void **state)
 {
     struct example example = {.name = ""};
-    char line[1024];
 
     (void)state;
-    FILE *f = fopen(TABLE, "re");
-    assert_non_null(f);
-    while (fgets(line, sizeof line, f)) {
-        line[strcspn(line, "\n")] = '\0';
-        char *rest = line + strcspn(line, " ");
-        if (*rest)
-            *rest++ = '\0';
-        if (strcmp(line, "case") == 0) {
-            check(&example);
-            example = (struct example){.name = ""};
-            (void)snprintf(example.name, sizeof example.name, "%s", rest);
-        } else if (line[0] && line[0] != '#') {
-            read_line(&example, line, rest);
-        }
-    }
+    golden_read(TABLE, read_line, &example);
     check(&example);
-    (void)fclose(f);
 }
 
 static void test_the_table_has_every_event(void **state)

@@ -33,7 +33,13 @@ static void make(uint32_t capacity, uint32_t parked_max)
 /* Everything that was taken is given back. */
 static void unmake(void)
 {
-    window_clear(&window);
+    struct stream_id id;
+    uint32_t cursor = 0;
+
+    for (uint32_t i; (i = window_each(&window, &cursor)) != WINDOW_NONE;)
+        window_remove(&window, i);
+    while (window_parked_next(&window, &id))
+        continue;
     assert_int_equal(window_count(&window), 0);
     assert_int_equal(window_parked_count(&window), 0);
     assert_int_equal(window.client_pool.n, 0);

@@ -79,8 +79,7 @@ static void timer_set(struct redis_conn *conn, int64_t delay_ms)
     (void)event_add(conn->timer, &tv);
 }
 
-/* --- losing a connection -----------------------------------------------------------------------
- */
+/* --- losing a connection ---------------------------------------------------------------------- */
 
 /* Notes that the connection is to be given up; the timer does it, outside of hiredis. */
 static void conn_lose(struct redis_conn *conn, const char *why)
@@ -99,7 +98,7 @@ static void context_gone(struct redis_conn *conn, const redisAsyncContext *ac)
         return;
     const char *why = ac->errstr && ac->errstr[0] ? ac->errstr : "the connection was closed";
     if (ac->err == REDIS_ERR_OOM) /* see redis_guard.h */
-        why = "out of memory, or an answer that no command waited for";
+        why = "out of memory, or an answer that is nested too deep or that no command waited for";
     conn_lose(conn, why);
     conn->ac->data = NULL;
     conn->ac = NULL;
@@ -156,8 +155,7 @@ static void conn_close(struct redis_conn *conn)
         conn->config.on_lost(conn->config.arg); /* last: it may free conn */
 }
 
-/* --- commands ----------------------------------------------------------------------------------
- */
+/* --- commands --------------------------------------------------------------------------------- */
 
 static void on_reply(redisAsyncContext *ac, void *reply, void *privdata)
 {
@@ -269,8 +267,7 @@ static void check_oldest(struct redis_conn *conn)
     conn_lose(conn, why);
 }
 
-/* --- greeting ----------------------------------------------------------------------------------
- */
+/* --- greeting --------------------------------------------------------------------------------- */
 
 /* Looks at one answer to the greeting; false if the connection is of no use. */
 static bool greeting_ok(struct redis_conn *conn, const char *command, const redisReply *reply)
@@ -353,8 +350,7 @@ static void greet(struct redis_conn *conn)
     greet_with(conn, on_ping, 1, (const char *[]){"PING"});
 }
 
-/* --- connecting --------------------------------------------------------------------------------
- */
+/* --- connecting ------------------------------------------------------------------------------- */
 
 static void on_connect(const redisAsyncContext *ac, int status)
 {
@@ -422,8 +418,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     }
 }
 
-/* --- for the owner -----------------------------------------------------------------------------
- */
+/* --- for the owner ---------------------------------------------------------------------------- */
 
 struct redis_conn *redis_conn_new(const struct redis_conn_config *config)
 {

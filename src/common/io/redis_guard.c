@@ -23,6 +23,16 @@ static bool is_unasked(const redisReadTask *task)
     return !ac->replies.head;
 }
 
+/* What hiredis 0.14.1 refuses by itself; hiredis 1 takes any depth and frees it by recursion. */
+static bool is_too_deep(const redisReadTask *task)
+{
+    int depth = 1;
+
+    for (; task->parent; task = task->parent)
+        depth++;
+    return depth > REDIS_GUARD_DEPTH_MAX;
+}
+
 static void *create_string(const redisReadTask *task, char *bytes, size_t len)
 {
     return is_unasked(task) ? NULL : plain.createString(task, bytes, len);
@@ -30,7 +40,7 @@ static void *create_string(const redisReadTask *task, char *bytes, size_t len)
 
 static void *create_array(const redisReadTask *task, element_count count)
 {
-    return is_unasked(task) ? NULL : plain.createArray(task, count);
+    return is_unasked(task) || is_too_deep(task) ? NULL : plain.createArray(task, count);
 }
 
 static void *create_integer(const redisReadTask *task, long long value)

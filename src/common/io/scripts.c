@@ -76,8 +76,7 @@ const char *script_sha(enum script script)
     return loaded(script)->sha;
 }
 
-/* --- loading all -------------------------------------------------------------------------------
- */
+/* --- loading all ------------------------------------------------------------------------------ */
 
 struct load {
     void (*on_loaded)(bool ok, void *arg);
@@ -146,8 +145,7 @@ void scripts_load(struct redis_conn *conn, void (*on_loaded)(bool ok, void *arg)
         load_end(load);
 }
 
-/* --- arguments ---------------------------------------------------------------------------------
- */
+/* --- arguments -------------------------------------------------------------------------------- */
 
 void script_args_init(struct script_args *args)
 {
@@ -183,8 +181,7 @@ void script_arg_i64(struct script_args *args, int64_t value)
     script_arg(args, number);
 }
 
-/* --- calling -----------------------------------------------------------------------------------
- */
+/* --- calling ---------------------------------------------------------------------------------- */
 
 /* One call whose command is kept. */
 struct call {

@@ -15,7 +15,7 @@ if presence then
     local seen_s = tonumber(string.match(presence, '"last_seen":%s*(%d+)'))
     seen_ms = seen_s and seen_s * 1000 + 999
   end
-  if seen_ms and now_ms - seen_ms <= tonumber(ARGV[4]) then
+  if seen_ms and math.abs(now_ms - seen_ms) <= tonumber(ARGV[4]) then
     return {'alive'}
   end
 end

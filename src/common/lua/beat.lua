@@ -19,13 +19,13 @@ local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('HSET', KEYS[1], ARGV[1],
   ARGV[3] .. ',"last_seen":' .. time[1] .. ',"last_seen_ms":' .. string.format('%.0f', now_ms) .. '}')
-local result = {'ok', now_ms, redis.call('SISMEMBER', KEYS[3], ARGV[1])}
+local result = {'ok', now_ms, redis.pcall('SISMEMBER', KEYS[3], ARGV[1]) == 1 and 1 or 0}
 for i = 5, #KEYS do
   local pending = redis.pcall('XPENDING', KEYS[4], ARGV[4], ARGV[i], ARGV[i], 1, ARGV[1])
   local verdict = 'run'
   if pending.err or #pending == 0 then
     verdict = 'lost'
-  elseif redis.call('HEXISTS', KEYS[i], 'cancel') == 1 then
+  elseif redis.pcall('HEXISTS', KEYS[i], 'cancel') == 1 then
     verdict = 'cancel'
   end
   result[#result + 1] = verdict

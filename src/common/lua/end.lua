@@ -65,7 +65,12 @@ if ARGV[14] ~= '1' then
   return {'ended'}
 end
 
-local job = redis.call('HMGET', KEYS[3], 'state', 'entry')
+-- A key of another type in the job's place is no job: see move.lua.
+local job = redis.pcall('HMGET', KEYS[3], 'state', 'entry', 'ttl_ms')
+-- So is one that should have ended long ago.
+if job[1] and job[1] ~= 'done' and ARGV[6] ~= '1' and redis.call('PTTL', KEYS[3]) < (tonumber(job[3]) or 0) then
+  job = {}
+end
 if not job[1] and ARGV[6] == '1' then
   return {'forged'}
 end
@@ -96,6 +101,9 @@ if type(written) == 'table' and written.err then
   result = 'undeliverable'
 else
   redis.call('PEXPIRE', KEYS[2], ARGV[7])
+end
+if job.err then
+  redis.call('DEL', KEYS[3])
 end
 redis.call('HSET', KEYS[3], 'state', 'done', 'code', ARGV[8], 'attempt', ARGV[5])
 redis.call('PEXPIRE', KEYS[3], ARGV[7])

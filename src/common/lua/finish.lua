@@ -13,7 +13,7 @@ end
 if #redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[4], ARGV[4], 1, ARGV[2]) == 0 then
   return {'lost'}
 end
-local job = redis.call('HMGET', KEYS[3], 'state', 'entry', 'ttl_ms')
+local job = redis.pcall('HMGET', KEYS[3], 'state', 'entry', 'ttl_ms')
 if job[1] == 'done' or (job[2] and job[2] ~= ARGV[4]) then
   redis.call('XACK', KEYS[1], ARGV[1], ARGV[4])
   redis.call('XDEL', KEYS[1], ARGV[4])
@@ -29,6 +29,9 @@ if type(written) == 'table' and written.err then
     written.err, 'node', ARGV[2], 'attempt', ARGV[6])
 else
   redis.call('PEXPIRE', KEYS[4], ttl_ms)
+end
+if job.err then
+  redis.call('DEL', KEYS[3])
 end
 redis.call('HSET', KEYS[3], 'state', 'done', 'node', ARGV[2], 'attempt', ARGV[6], 'code', ARGV[9])
 redis.call('PEXPIRE', KEYS[3], ttl_ms)

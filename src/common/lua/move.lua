@@ -6,7 +6,8 @@
 --       10 tried (nodes that failed it, comma-separated)  11 '1' if the entry came back from a node
 --       12 response_ttl_ms  13 why, in words  14 '1' to write a status entry  15 model
 --       16 last error (of an earlier attempt)
--- Result: {'moved', new id}, or why not, nothing changed but where said:
+-- Result: {'moved', new id}, with a third element 'foreign job' if a key of another type stood in
+--       the job's place and was removed; or why not, nothing changed but where said:
 --       {'lost'}       not pending at this router (any more)
 --       {'duplicate'}  the request id was seen before; the entry is gone now
 --       {'forged'}     it claims to come back from a node, but no job says so
@@ -26,7 +27,15 @@ local function event(...)
   redis.pcall('XADD', KEYS[5], 'MAXLEN', '~', 10000, '*', ...)
 end
 
-local job = redis.call('HMGET', KEYS[3], 'state', 'entry', 'cancel')
+-- A key of another type in the job's place is no job: a poisoned name must not stop a request.
+local job = redis.pcall('HMGET', KEYS[3], 'state', 'entry', 'cancel', 'ttl_ms', 'attempt')
+local attempt = ARGV[7]
+-- A job that is not done though its deadline has passed (it lives ttl_ms longer than that) has lost
+-- its entry. The client may send it again, and whoever still holds the old entry finds it changed.
+if job[1] and job[1] ~= 'done' and ARGV[11] ~= '1' and redis.call('PTTL', KEYS[3]) < (tonumber(job[4]) or 0) then
+  attempt = (tonumber(job[5]) or 0) + 1 -- pieces of the lost attempt may stand in the reply
+  job = {false, false, job[3]} -- a cancel may mean the one that is here now
+end
 if not job[1] and ARGV[11] == '1' then
   return {'forged'}
 end
@@ -36,7 +45,7 @@ if job[1] and not (ARGV[11] == '1' and job[1] == 'queued' and job[2] == ARGV[3])
   event('event', 'duplicate', 'request_id', ARGV[6], 'router', ARGV[2])
   return {'duplicate'}
 end
-if job[3] and tonumber(job[3]) >= tonumber(ARGV[8]) then
+if job[3] and (tonumber(job[3]) or 0) >= tonumber(ARGV[8]) then
   return {'cancelled'}
 end
 
@@ -46,7 +55,7 @@ local left_ms = tonumber(ARGV[9]) - now_ms
 if left_ms <= 0 then
   return {'expired'}
 end
-if redis.call('SISMEMBER', KEYS[6], ARGV[4]) == 1 then
+if redis.pcall('SISMEMBER', KEYS[6], ARGV[4]) == 1 then
   return {'drained'}
 end
 local health = redis.call('HGET', KEYS[7], ARGV[4])
@@ -72,7 +81,7 @@ for i = 1, #given, 2 do
     origin = given[i + 1]
   end
 end
-for _, text in ipairs({'attempt', ARGV[7], 'origin_id', origin, 'submitted_ms', ARGV[8], 'deadline_ms', ARGV[9]}) do
+for _, text in ipairs({'attempt', attempt, 'origin_id', origin, 'submitted_ms', ARGV[8], 'deadline_ms', ARGV[9]}) do
   fields[#fields + 1] = text
 end
 if ARGV[10] ~= '' then
@@ -86,18 +95,24 @@ end
 
 -- The first write, and the only one that can fail; what follows cannot.
 local id = redis.call('XADD', KEYS[2], '*', unpack(fields))
-redis.call('HSET', KEYS[3], 'state', 'routed', 'node', ARGV[4], 'entry', id, 'attempt', ARGV[7], 'ttl_ms', ARGV[12])
+if job.err then
+  redis.call('DEL', KEYS[3])
+end
+redis.call('HSET', KEYS[3], 'state', 'routed', 'node', ARGV[4], 'entry', id, 'attempt', attempt, 'ttl_ms', ARGV[12])
 redis.call('HDEL', KEYS[3], 'cancel')
 redis.call('PEXPIRE', KEYS[3], left_ms + ARGV[12])
 redis.call('XACK', KEYS[1], ARGV[1], ARGV[3])
 redis.call('XDEL', KEYS[1], ARGV[3])
 if ARGV[14] == '1' then
-  local status = redis.pcall('XADD', KEYS[4], '*', 'type', 'status', 'request_id', ARGV[6], 'attempt', ARGV[7],
+  local status = redis.pcall('XADD', KEYS[4], '*', 'type', 'status', 'request_id', ARGV[6], 'attempt', attempt,
     'state', 'routed', 'node', ARGV[4])
   if type(status) == 'string' then
     redis.call('PEXPIRE', KEYS[4], left_ms + ARGV[12])
   end
 end
-event('event', 'routed', 'request_id', ARGV[6], 'node', ARGV[4], 'attempt', ARGV[7], 'model', ARGV[15],
+event('event', 'routed', 'request_id', ARGV[6], 'node', ARGV[4], 'attempt', attempt, 'model', ARGV[15],
   'router', ARGV[2], 'why', ARGV[13])
+if job.err then
+  return {'moved', id, 'foreign job'}
+end
 return {'moved', id}

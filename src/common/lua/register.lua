@@ -10,12 +10,17 @@ local created = redis.pcall('XGROUP', 'CREATE', KEYS[3], ARGV[2], '0', 'MKSTREAM
 if created.err and not string.find(created.err, 'BUSYGROUP', 1, true) then
   return created
 end
-local epoch = redis.call('INCR', KEYS[2])
-if epoch < tonumber(ARGV[4]) then
-  epoch = tonumber(ARGV[4])
+local time = redis.call('TIME')
+local epoch, lowest = redis.call('INCR', KEYS[2]), tonumber(ARGV[4])
+-- Redis does not know the node, or has forgotten it while an earlier process of it runs on somewhere:
+-- a counter that began again would give both the same epoch. The clock is above whatever was before.
+if epoch == 1 then
+  lowest = math.max(lowest, tonumber(time[1]))
+end
+if epoch < lowest then
+  epoch = lowest
   redis.call('SET', KEYS[2], epoch)
 end
-local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('HSET', KEYS[1], ARGV[1],
   ARGV[3] .. ',"last_seen":' .. time[1] .. ',"last_seen_ms":' .. string.format('%.0f', now_ms) .. '}')

@@ -20,7 +20,7 @@ if #entry == 0 then
   redis.call('XACK', KEYS[1], ARGV[1], ARGV[4])
   return {'lost'}
 end
-local job = redis.call('HMGET', KEYS[3], 'state', 'entry', 'cancel', 'ttl_ms')
+local job = redis.pcall('HMGET', KEYS[3], 'state', 'entry', 'cancel', 'ttl_ms')
 if job[1] == 'done' or (job[2] and job[2] ~= ARGV[4]) then
   redis.call('XACK', KEYS[1], ARGV[1], ARGV[4])
   redis.call('XDEL', KEYS[1], ARGV[4])
@@ -44,6 +44,9 @@ for _, text in ipairs({'attempt', ARGV[6], 'tried', ARGV[7], 'last_error', ARGV[
 end
 
 local id = redis.call('XADD', KEYS[2], '*', unpack(fields))
+if job.err then
+  redis.call('DEL', KEYS[3])
+end
 redis.call('HSET', KEYS[3], 'state', 'queued', 'entry', id, 'attempt', ARGV[6])
 redis.call('HDEL', KEYS[3], 'node')
 if redis.call('PTTL', KEYS[3]) < 0 then

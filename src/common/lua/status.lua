@@ -6,7 +6,7 @@
 if #redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1, ARGV[2]) == 0 then
   return {'lost'}
 end
-local job = redis.call('HMGET', KEYS[3], 'state', 'entry')
+local job = redis.pcall('HMGET', KEYS[3], 'state', 'entry')
 if job[1] and not (job[1] == 'queued' and job[2] == ARGV[3]) then
   return {'lost'}
 end

@@ -22,7 +22,7 @@ if ARGV[7] == 'lost' then
     local seen_s = tonumber(string.match(health, '"last_seen":%s*(%d+)'))
     seen_ms = seen_s and seen_s * 1000 + 999
   end
-  if seen_ms and now_ms - seen_ms <= tonumber(ARGV[8]) then
+  if seen_ms and math.abs(now_ms - seen_ms) <= tonumber(ARGV[8]) then
     return {'alive'}
   end
 end
@@ -31,7 +31,7 @@ local delivered = not pending.err and #pending > 0
 if ARGV[7] == 'unstarted' and delivered then
   return {'started'}
 end
-local job = redis.call('HMGET', KEYS[3], 'state', 'entry')
+local job = redis.pcall('HMGET', KEYS[3], 'state', 'entry')
 if job[1] == 'done' or (job[2] and job[2] ~= ARGV[3]) then
   redis.pcall('XACK', KEYS[1], ARGV[1], ARGV[3])
   redis.call('XDEL', KEYS[1], ARGV[3])
@@ -56,6 +56,9 @@ for _, text in ipairs({'attempt', attempt, 'tried', tried, 'last_error', why}) d
 end
 
 local id = redis.call('XADD', KEYS[2], '*', unpack(fields))
+if job.err then
+  redis.call('DEL', KEYS[3])
+end
 redis.call('HSET', KEYS[3], 'state', 'queued', 'entry', id, 'attempt', attempt)
 redis.call('HDEL', KEYS[3], 'node')
 if redis.call('PTTL', KEYS[3]) < 0 then

@@ -1,6 +1,7 @@
 #include "control_entry.h"
 
 #include "common/keys.h"
+#include "common/node_id.h"
 #include "common/reply.h"
 #include "common/request.h"
 

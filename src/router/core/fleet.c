@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "common/node_id.h"
 
 #include "fleet_models.h"
 
@@ -40,8 +41,7 @@ void fleet_grace(struct fleet *fleet, int64_t until_ms)
     fleet->grace_until_ms = until_ms;
 }
 
-/* --- nodes come and go ---------------------------------------------------------------------------
- */
+/* --- nodes come and go ------------------------------------------------------------------------ */
 
 uint32_t fleet_find(const struct fleet *fleet, struct span node_id)
 {
@@ -98,31 +98,25 @@ uint32_t fleet_count(const struct fleet *fleet)
     return fleet->pool.n;
 }
 
-uint32_t fleet_capacity(const struct fleet *fleet)
-{
-    return fleet->pool.capacity;
-}
-
-/* --- silence -------------------------------------------------------------------------------------
- */
+/* --- silence ---------------------------------------------------------------------------------- */
 
 /* How long the node has been silent. */
-static int64_t silence_ms(const struct node *node, int64_t now_ms, int64_t redis_ms)
+static int64_t silence_ms(const struct node *node, struct fleet_time at)
 {
-    int64_t by_redis_ms = redis_ms - node->health.last_seen_ms;
+    int64_t by_redis_ms = at.redis_ms - node->health.last_seen_ms;
 
     if (node->health.last_seen_ms == 0 || by_redis_ms < 0)
-        return now_ms - node->heard_ms;
+        return at.now_ms - node->heard_ms;
     return by_redis_ms;
 }
 
 /* The event that its silence is; a heartbeat if it is not silent. */
 static enum node_event silence_event(const struct fleet *fleet, const struct node *node,
-                                     int64_t now_ms, int64_t redis_ms)
+                                     struct fleet_time at)
 {
-    int64_t silent_ms = silence_ms(node, now_ms, redis_ms);
+    int64_t silent_ms = silence_ms(node, at);
 
-    if (silent_ms > fleet->limits.node_lost_ms && now_ms >= fleet->grace_until_ms)
+    if (silent_ms > fleet->limits.node_lost_ms && at.now_ms >= fleet->grace_until_ms)
         return NODE_EV_LOST;
     if (silent_ms > fleet->limits.node_late_ms)
         return NODE_EV_LATE;
@@ -143,8 +137,7 @@ static struct fleet_change change_of(const struct fleet *fleet, uint32_t index)
     return (struct fleet_change){.node = index, .from = state, .to = state};
 }
 
-size_t fleet_sweep(struct fleet *fleet, int64_t now_ms, int64_t redis_ms, struct fleet_change *out,
-                   size_t n)
+size_t fleet_sweep(struct fleet *fleet, struct fleet_time at, struct fleet_change *out, size_t n)
 {
     size_t found = 0;
 
@@ -152,7 +145,7 @@ size_t fleet_sweep(struct fleet *fleet, int64_t now_ms, int64_t redis_ms, struct
         struct node *node = &fleet->nodes[i];
         if (!node->in_use)
             continue;
-        enum node_event event = silence_event(fleet, node, now_ms, redis_ms);
+        enum node_event event = silence_event(fleet, node, at);
         if (event != NODE_EV_LATE && event != NODE_EV_LOST)
             continue; /* only a health value makes a node come back */
         out[found] = change_of(fleet, i);
@@ -183,8 +176,7 @@ size_t fleet_round_end(struct fleet *fleet, struct fleet_change *out, size_t n)
     return found;
 }
 
-/* --- health --------------------------------------------------------------------------------------
- */
+/* --- health ----------------------------------------------------------------------------------- */
 
 /* Is this refusal another one than the last? */
 static bool is_news(uint64_t *last, const struct err *err)
@@ -251,8 +243,8 @@ static void health_accept(struct fleet *fleet, struct node *node, const struct n
     heat_update(fleet, node, change);
 }
 
-int fleet_health(struct fleet *fleet, struct span node_id, struct span json, int64_t now_ms,
-                 int64_t redis_ms, struct fleet_change *ret_change, struct err *err)
+int fleet_health(struct fleet *fleet, struct span node_id, struct span json, struct fleet_time at,
+                 struct fleet_change *ret_change, struct err *err)
 {
     struct node_health health;
     uint32_t index;
@@ -265,7 +257,7 @@ int fleet_health(struct fleet *fleet, struct span node_id, struct span json, int
     index = fleet_find(fleet, node_id);
     bool is_new = index == INDEX_NONE;
     if (is_new)
-        index = node_make(fleet, node_id, now_ms);
+        index = node_make(fleet, node_id, at.now_ms);
     if (index == INDEX_NONE) {
         return refuse_field(fleet, -ENOSPC, "too many nodes are known already", node_id, ret_change,
                             err);
@@ -277,13 +269,12 @@ int fleet_health(struct fleet *fleet, struct span node_id, struct span json, int
     fleet->seen[index] = true;
     if (node_health_decode(json, node_id, &health, err) < 0)
         return refuse_value(node, ret_change, err);
-    health_accept(fleet, node, &health, now_ms, ret_change);
-    change_state(node, silence_event(fleet, node, now_ms, redis_ms), ret_change);
+    health_accept(fleet, node, &health, at.now_ms, ret_change);
+    change_state(node, silence_event(fleet, node, at), ret_change);
     return 0;
 }
 
-/* --- drain ---------------------------------------------------------------------------------------
- */
+/* --- drain ------------------------------------------------------------------------------------ */
 
 void fleet_drained_none(struct fleet *fleet)
 {
@@ -301,8 +292,7 @@ bool fleet_drained(struct fleet *fleet, struct span node_id, bool drained)
     return true;
 }
 
-/* --- load ----------------------------------------------------------------------------------------
- */
+/* --- load ------------------------------------------------------------------------------------- */
 
 static struct node *node_at(struct fleet *fleet, uint32_t index)
 {

@@ -77,6 +77,12 @@ enum fleet_change_kind {
     FLEET_SLOTS = 1 << 10,   /* another number of slots */
 };
 
+/* One moment by both clocks. */
+struct fleet_time {
+    int64_t now_ms; /* monotonic */
+    int64_t redis_ms;
+};
+
 struct fleet_change {
     uint32_t node; /* index, or FLEET_NONE if the value was refused and there is no such node */
     unsigned what; /* of enum fleet_change_kind; 0 = nothing worth a word */
@@ -96,8 +102,7 @@ void fleet_limits_set(struct fleet *fleet, const struct fleet_limits *limits);
 /* Nobody becomes lost before `until_ms`. */
 void fleet_grace(struct fleet *fleet, int64_t until_ms);
 
-/* --- health --------------------------------------------------------------------------------------
- */
+/* --- health ----------------------------------------------------------------------------------- */
 
 void fleet_round_begin(struct fleet *fleet);
 
@@ -105,8 +110,8 @@ void fleet_round_begin(struct fleet *fleet);
  * -ENOSPC
  * (`capacity` nodes are known) with a sentence in *err. *ret_change is always filled; a value that
  * stays refused has FLEET_REFUSED only the first time. */
-int fleet_health(struct fleet *fleet, struct span node_id, struct span json, int64_t now_ms,
-                 int64_t redis_ms, struct fleet_change *ret_change, struct err *err);
+int fleet_health(struct fleet *fleet, struct span node_id, struct span json, struct fleet_time at,
+                 struct fleet_change *ret_change, struct err *err);
 
 /* After a whole round: marks the nodes that were not in it. Fills up to n changes and returns their
  * number; if it is n, call again. */
@@ -114,22 +119,19 @@ size_t fleet_round_end(struct fleet *fleet, struct fleet_change *out, size_t n);
 
 /* Who is late, who is lost. Fills up to n changes and returns their number; if it is n, call again.
  */
-size_t fleet_sweep(struct fleet *fleet, int64_t now_ms, int64_t redis_ms, struct fleet_change *out,
-                   size_t n);
+size_t fleet_sweep(struct fleet *fleet, struct fleet_time at, struct fleet_change *out, size_t n);
 
 /* Forgets a node. */
 void fleet_remove(struct fleet *fleet, uint32_t index, int64_t now_ms);
 
-/* --- drain: the set P:drained --------------------------------------------------------------------
- */
+/* --- drain: the set P:drained ----------------------------------------------------------------- */
 
 /* Read the whole set again: fleet_drained_none(), then fleet_drained() for each member; also after
  * FLEET_JOINED. True if a node of that id is known and its mark changed. */
 void fleet_drained_none(struct fleet *fleet);
 bool fleet_drained(struct fleet *fleet, struct span node_id, bool drained);
 
-/* --- load: entries on a node's stream ------------------------------------------------------------
- */
+/* --- load: entries on a node's stream --------------------------------------------------------- */
 
 void fleet_routed(struct fleet *fleet, uint32_t index); /* one more, by us or another router */
 void fleet_left(struct fleet *fleet, uint32_t index);   /* one less: done, failed, requeued */
@@ -139,8 +141,7 @@ void fleet_full(struct fleet *fleet,
 void fleet_failed(struct fleet *fleet, uint32_t index, int64_t now_ms);
 void fleet_succeeded(struct fleet *fleet, uint32_t index);
 
-/* --- questions -----------------------------------------------------------------------------------
- */
+/* --- questions -------------------------------------------------------------------------------- */
 
 /* The node with that id, or FLEET_NONE. */
 uint32_t fleet_find(const struct fleet *fleet, struct span node_id);
@@ -153,9 +154,6 @@ const struct node *fleet_at(const struct fleet *fleet, uint32_t index);
 uint32_t fleet_each(const struct fleet *fleet, uint32_t *cursor);
 
 uint32_t fleet_count(const struct fleet *fleet);
-
-/* Bytes of the array of verdicts that pick_node() wants: one per index that may be in use. */
-uint32_t fleet_capacity(const struct fleet *fleet);
 
 /* Entries that may be on its stream: slots + prefetch. */
 uint32_t fleet_credit(const struct fleet *fleet, uint32_t index);

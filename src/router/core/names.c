@@ -54,12 +54,6 @@ uint32_t names_hold(struct names *names, struct span name)
     return i;
 }
 
-void names_hold_index(struct names *names, uint32_t index)
-{
-    assert(index < names->pool.high && names->slots[index].holds > 0);
-    names->slots[index].holds++;
-}
-
 void names_drop(struct names *names, uint32_t index)
 {
     assert(index < names->pool.high && names->slots[index].holds > 0);

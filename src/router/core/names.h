@@ -38,9 +38,6 @@ void names_init(struct names *names, void *mem, uint32_t capacity);
  * MODEL_NAME_MAX. */
 uint32_t names_hold(struct names *names, struct span name);
 
-/* One more hold on an index that is held. */
-void names_hold_index(struct names *names, uint32_t index);
-
 /* Gives one hold back; the index must be held. */
 void names_drop(struct names *names, uint32_t index);
 

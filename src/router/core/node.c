@@ -98,3 +98,12 @@ const char *node_state_name(enum node_state state)
     assert(state < NODE_STATE_COUNT);
     return names[state];
 }
+
+bool node_is_warm(const struct node *node, uint64_t session_hash)
+{
+    for (uint32_t i = 0; session_hash != 0 && i < node->health.n_sessions; i++) {
+        if (node->health.sessions[i] == session_hash)
+            return true;
+    }
+    return false;
+}

@@ -26,7 +26,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/keys.h"
+#include "common/node_id.h"
 
 #include "node_health.h"
 
@@ -98,6 +98,9 @@ bool node_is_failing(const struct node *node, int64_t now_ms);
 bool node_has_model(const struct node *node, uint32_t model); /* installed or resident */
 bool node_is_resident(const struct node *node, uint32_t model);
 bool node_is_suspect(const struct node *node, uint32_t model);
+
+/* Is the cache of that conversation warm there, as far as its health says? 0 = no conversation. */
+bool node_is_warm(const struct node *node, uint64_t session_hash);
 
 /* Is `model` among n ascending indexes? */
 bool node_models_has(const uint32_t *index, uint32_t n, uint32_t model);

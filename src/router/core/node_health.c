@@ -5,15 +5,15 @@
 
 #include "common/err.h"
 #include "common/json.h"
-#include "common/keys.h"
 #include "common/model_name.h"
+#include "common/node_id.h"
+#include "common/request.h"
 
 #define LAST_SEEN_MAX_MS INT64_C(100000000000000) /* the year 5138 */
 #define REASON_BYTES_MAX 1024
 #define SHOWN_MAX        40 /* bytes of a bad value that an error quotes */
 
-/* --- numbers -------------------------------------------------------------------------------------
- */
+/* --- numbers ---------------------------------------------------------------------------------- */
 
 static bool is_digit(char c)
 {
@@ -86,8 +86,7 @@ static bool number_milli(struct span number, int64_t *ret)
     return true;
 }
 
-/* --- members -------------------------------------------------------------------------------------
- */
+/* --- members ---------------------------------------------------------------------------------- */
 
 static struct span shown(struct span value)
 {
@@ -253,6 +252,7 @@ static int lists_decode(struct span object, struct node_health *ret, struct err 
 {
     struct span sessions = {NULL, 0};
     struct json_iter it;
+    char key[REQUEST_SESSION_MAX + 1];
     int rc = list_decode(object, "models", &ret->resident, err);
 
     if (rc == 0)
@@ -263,8 +263,10 @@ static int lists_decode(struct span object, struct node_health *ret, struct err 
         rc = list_decode(object, "sessions", &sessions, err);
     if (rc < 0 || !sessions.ptr)
         return rc;
-    for (json_begin(&it, sessions); ret->n_sessions < NODE_SESSIONS_MAX && json_next(&it);)
-        ret->sessions[ret->n_sessions++] = span_hash(json_string_raw(it.value));
+    for (json_begin(&it, sessions); ret->n_sessions < NODE_SESSIONS_MAX && json_next(&it);) {
+        if (json_string_decode(it.value, key, sizeof key))
+            ret->sessions[ret->n_sessions++] = span_hash(span_str(key));
+    }
     return 0;
 }
 

@@ -48,8 +48,9 @@ static enum pick_verdict judge_load(const struct fleet *fleet, uint32_t index, i
     return PICK_OK;
 }
 
-enum pick_verdict pick_judge(const struct fleet *fleet, const struct pick_request *request,
-                             uint32_t node_index, int64_t now_ms, bool again)
+/* The verdict on one node, its failing this request earlier left out if `again`. */
+static enum pick_verdict judge(const struct fleet *fleet, const struct pick_request *request,
+                               uint32_t node_index, int64_t now_ms, bool again)
 {
     const struct node *node = fleet_at(fleet, node_index);
 
@@ -73,13 +74,15 @@ static int32_t heat_rank(const struct node *node)
 }
 
 /* Is a strictly the better of two candidates? The rules are in pick.h, in this order. */
-static bool is_better(const struct node *a, const struct node *b, uint32_t model, int64_t now_ms)
+static bool is_better(const struct node *a, const struct node *b,
+                      const struct pick_request *request, int64_t now_ms)
 {
     bool a_failing = node_is_failing(a, now_ms), b_failing = node_is_failing(b, now_ms);
     if (a_failing != b_failing)
         return b_failing;
 
-    bool a_resident = node_is_resident(a, model), b_resident = node_is_resident(b, model);
+    bool a_resident = node_is_resident(a, request->model);
+    bool b_resident = node_is_resident(b, request->model);
     if (a_resident != b_resident)
         return a_resident;
 
@@ -88,6 +91,11 @@ static bool is_better(const struct node *a, const struct node *b, uint32_t model
     uint64_t b_load = (uint64_t)b->in_flight * (uint64_t)a->health.slots;
     if (a_load != b_load)
         return a_load < b_load;
+
+    bool a_warm = node_is_warm(a, request->session_hash);
+    bool b_warm = node_is_warm(b, request->session_hash);
+    if (a_warm != b_warm)
+        return a_warm;
 
     if (heat_rank(a) != heat_rank(b))
         return heat_rank(a) < heat_rank(b);
@@ -102,13 +110,13 @@ static struct pick_result pass(const struct fleet *fleet, const struct pick_requ
     uint32_t cursor = 0, i;
 
     while ((i = fleet_each(fleet, &cursor)) != FLEET_NONE) {
-        enum pick_verdict verdict = pick_judge(fleet, request, i, now_ms, again);
+        enum pick_verdict verdict = judge(fleet, request, i, now_ms, again);
         verdicts[i] = (uint8_t)verdict;
         result.counts[verdict]++;
         if (verdict != PICK_OK)
             continue;
         if (result.node == FLEET_NONE ||
-            is_better(&fleet->nodes[i], &fleet->nodes[result.node], request->model, now_ms))
+            is_better(&fleet->nodes[i], &fleet->nodes[result.node], request, now_ms))
             result.node = i;
     }
     return result;

@@ -10,8 +10,9 @@
  *     1. not failing before failing (node_is_failing())
  *     2. the model resident before only installed
  *     3. fewest in flight per slot, compared exactly
- *     4. coolest; an unknown temperature comes last
- *     5. smallest node id
+ *     4. the conversation's cache warm there
+ *     5. coolest; an unknown temperature comes last
+ *     6. smallest node id
  *
  * A node that has failed this request already is refused, unless every node that could have it, now
  * or as soon as it has a slot, has failed it: a fleet of one must still use its attempts. The
@@ -59,13 +60,10 @@ struct pick_result {
 };
 
 /* Picks. Fills the verdict (enum pick_verdict) of each node at its index; the array is the
- * caller's, of fleet_capacity() bytes; what belongs to no node is left alone. O(nodes). */
+ * caller's, one byte per node that fleet_init() made room for; what belongs to no node is left
+ * alone. O(nodes). */
 struct pick_result pick_node(const struct fleet *fleet, const struct pick_request *request,
                              int64_t now_ms, uint8_t *verdicts);
-
-/* The verdict on one node, its failing this request earlier left out if `again`. */
-enum pick_verdict pick_judge(const struct fleet *fleet, const struct pick_request *request,
-                             uint32_t node, int64_t now_ms, bool again);
 
 /* The set (names.h) of models that some node could take a request of now: cleared, then filled.
  * Whether a node has failed the request is not asked. O(nodes x models of each). */

@@ -43,6 +43,8 @@ static void chosen_add(struct text *text, const struct fleet *fleet,
     text_add(text, "%s %s; %" PRIu32 " of %" PRId32 " slots busy",
              node_is_resident(node, request->model) ? "holds" : "has on disk",
              names_text(fleet->models, request->model).ptr, node->in_flight, node->health.slots);
+    if (node_is_warm(node, request->session_hash))
+        text_add(text, "; has the conversation's cache");
     temperature_add(text, "; ", node->health.temp_mc);
     if (node->fails >= NODE_FAILS_DEMOTE)
         text_add(text, "; failed %" PRIu32 " times in a row", node->fails);

@@ -1,42 +1,15 @@
 #include "router_config.h"
 
 #include "common/node_id.h"
-#include "common/redis_url.h"
-#include "common/setting_checks.h"
+#include "common/setting_rows.h"
 
-#define AT(member)   .offset = offsetof(struct router_config, member)
-#define TEXT(member) AT(member), .size = sizeof((struct router_config *)0)->member
-#define SECOND       INT64_C(1000) /* milliseconds */
-#define MINUTE       (60 * SECOND)
-#define HOUR         (60 * MINUTE)
-#define DAY          (24 * HOUR)
-#define KIB          INT64_C(1024)
-#define MIB          (1024 * KIB)
-#define CELSIUS      INT64_C(1000) /* millidegrees */
+#define AT(member)   SETTING_AT(router_config, member)
+#define TEXT(member) SETTING_TEXT_AT(router_config, member)
 
 const struct setting router_settings[] = {
-    {.key = "redis",
-     .type = SETTING_TEXT,
-     TEXT(redis),
-     .default_text = "redis://127.0.0.1:6379",
-     .needs_restart = true,
-     .why = "Where Redis is: redis://[user@]host[:port][/db] or unix:///path[?db=N].",
-     .check = setting_check_redis},
-    {.key = "redis_password_file",
-     .type = SETTING_TEXT,
-     TEXT(redis_password_file),
-     .default_text = "",
-     .needs_restart = true,
-     .why = "File that holds the Redis password; empty: systemd's credential redis-password if "
-            "there is one.",
-     .check = setting_check_path},
-    {.key = "prefix",
-     .type = SETTING_TEXT,
-     TEXT(prefix),
-     .default_text = "orion:inference",
-     .needs_restart = true,
-     .why = "Beginning of every Redis key; the same for clients, routers and workers.",
-     .check = setting_check_prefix},
+    SETTING_ROW_REDIS(router_config),
+    SETTING_ROW_REDIS_PASSWORD_FILE(router_config),
+    SETTING_ROW_PREFIX(router_config),
     {.key = "router_id",
      .type = SETTING_TEXT,
      TEXT(router_id),
@@ -44,12 +17,7 @@ const struct setting router_settings[] = {
      .needs_restart = true,
      .why = "This router's name, unlike any other router's; empty: the host name.",
      .check = node_id_check},
-    {.key = "log_level",
-     .type = SETTING_TEXT,
-     TEXT(log_level),
-     .default_text = "info",
-     .why = "Least important lines to log: error, warning, info or debug.",
-     .check = setting_check_log_level},
+    SETTING_ROW_LOG_LEVEL(router_config),
     {.key = "window",
      .type = SETTING_NUMBER,
      AT(window),

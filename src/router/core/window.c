@@ -63,20 +63,7 @@ void window_init(struct window *window, void *mem, struct window_sizes sizes, st
         window->ring[c] = window->parked_ring[c] = INDEX_NONE;
 }
 
-void window_clear(struct window *window)
-{
-    for (uint32_t i = 0; i < window->request_pool.high; i++) {
-        if (window->requests[i].state != WINDOW_FREE)
-            window_remove(window, i);
-    }
-    for (uint32_t i = 0; i < window->parked_pool.high; i++) {
-        if (window->parked[i].client != INDEX_NONE)
-            parked_remove(window, i);
-    }
-}
-
-/* --- states --------------------------------------------------------------------------------------
- */
+/* --- states ----------------------------------------------------------------------------------- */
 
 /* may[from][to]: the picture in the header. */
 static const bool may[WINDOW_STATE_COUNT][WINDOW_STATE_COUNT] = {
@@ -108,19 +95,6 @@ static void state_set(struct window *window, uint32_t index, enum window_state t
         order_insert(window, index);
 }
 
-const char *window_state_name(enum window_state state)
-{
-    static const char *const names[WINDOW_STATE_COUNT] = {
-        [WINDOW_FREE] = "free",
-        [WINDOW_WAITING] = "waiting",
-        [WINDOW_MOVING] = "moving",
-        [WINDOW_ENDING] = "ending",
-    };
-
-    assert(state < WINDOW_STATE_COUNT);
-    return names[state];
-}
-
 void window_end(struct window *window, uint32_t index)
 {
     state_set(window, index, WINDOW_ENDING);
@@ -146,8 +120,7 @@ void window_put_back(struct window *window, uint32_t index)
         order_refund(window, index);
 }
 
-/* --- clients -------------------------------------------------------------------------------------
- */
+/* --- clients ---------------------------------------------------------------------------------- */
 
 uint64_t window_hash(const struct window *window, struct span text)
 {
@@ -185,8 +158,7 @@ void window_client_tidy(struct window *window, uint32_t client)
     index_pool_give(&window->client_pool, client);
 }
 
-/* --- in and out ----------------------------------------------------------------------------------
- */
+/* --- in and out ------------------------------------------------------------------------------- */
 
 enum request_priority window_class_at(enum request_priority priority, int64_t waited_ms,
                                       int64_t priority_age_ms)

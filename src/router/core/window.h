@@ -167,15 +167,11 @@ size_t window_bytes(struct window_sizes sizes, uint32_t names_capacity);
 void window_init(struct window *window, void *mem, struct window_sizes sizes, struct names *models,
                  uint64_t seed);
 
-/* Forgets every request and every parked entry and drops their names. O(requests). */
-void window_clear(struct window *window);
-
 /* Takes in an entry that was read. `now_ms` is monotonic, `redis_ms` Redis time. */
 struct window_added window_add(struct window *window, const struct window_entry *entry,
                                int64_t now_ms, int64_t redis_ms, int64_t priority_age_ms);
 
-/* --- one request ---------------------------------------------------------------------------------
- */
+/* --- one request ------------------------------------------------------------------------------ */
 
 /* NULL if the index holds no request. */
 struct window_request *window_at(struct window *window, uint32_t index);
@@ -193,8 +189,7 @@ uint32_t window_find(const struct window *window, struct stream_id id);
 uint32_t window_find_request(const struct window *window, struct span request_id,
                              uint32_t previous);
 
-/* --- order of service ----------------------------------------------------------------------------
- */
+/* --- order of service ------------------------------------------------------------------------- */
 
 /* Begins a scan: what earlier scans have shown may be shown again. */
 void window_scan(struct window *window);
@@ -227,8 +222,7 @@ uint32_t window_age(struct window *window, int64_t redis_ms, int64_t priority_ag
  * 0 = it is next. O(waiting of its client + clients). */
 uint32_t window_position(const struct window *window, uint32_t index);
 
-/* --- sweeps and counts ---------------------------------------------------------------------------
- */
+/* --- sweeps and counts ------------------------------------------------------------------------ */
 
 /* Up to n WAITING requests whose deadline_ms <= redis_ms. They stay until the caller acts. Returns
  * the number. O(requests). */
@@ -245,10 +239,8 @@ uint32_t window_model_count(const struct window *window, uint32_t model); /* WAI
 uint32_t window_room(const struct window *window);                        /* free slots */
 /* The WAITING request with the smallest submitted_ms, or WINDOW_NONE. O(requests). */
 uint32_t window_oldest(const struct window *window);
-const char *window_state_name(enum window_state state);
 
-/* --- parked entries ------------------------------------------------------------------------------
- */
+/* --- parked entries --------------------------------------------------------------------------- */
 
 /* The parked entry to fetch next, removed from the list: highest priority, then the client with
  * fewest requests in the window, then the oldest id. At most PARKED_SCAN_MAX clients are looked at,

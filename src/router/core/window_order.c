@@ -13,8 +13,7 @@ static bool is_before(const struct window *window, uint32_t a, uint32_t b)
     return stream_id_compare(ra->id, rb->id) < 0;
 }
 
-/* --- the ring of a class -------------------------------------------------------------------------
- */
+/* --- the ring of a class ---------------------------------------------------------------------- */
 
 /* At the end of the ring: just before the flow whose turn it is. */
 static void ring_join(struct window *window, uint32_t index)
@@ -61,8 +60,7 @@ static uint32_t flow_get(struct window *window, uint32_t client, enum request_pr
     return *flow;
 }
 
-/* --- lanes ---------------------------------------------------------------------------------------
- */
+/* --- lanes ------------------------------------------------------------------------------------ */
 
 static uint32_t lane_get(struct window *window, uint32_t flow, uint32_t model)
 {
@@ -187,8 +185,7 @@ void order_unlink(struct window *window, uint32_t index)
     index_pool_give(&window->flow_pool, flow);
 }
 
-/* --- deficit round robin -------------------------------------------------------------------------
- */
+/* --- deficit round robin ---------------------------------------------------------------------- */
 
 /* The first request of a flow in order of service. */
 static uint32_t flow_front(const struct window *window, const struct window_flow *flow)
@@ -223,26 +220,32 @@ static void flow_credit(const struct window *window, struct window_flow *flow, u
     flow->deficit += (turns < need ? turns : need) * WINDOW_QUANTUM;
 }
 
+/* Goes round the ring until `mine` has had `turns` more: the others get theirs on the way. */
+static void turns_pass(struct window *window, enum request_priority class, uint32_t mine,
+                       uint32_t turns)
+{
+    uint32_t first = window->ring[class], i = first, given = turns;
+
+    do {
+        if (i == mine) {
+            given--; /* those behind it have not had this turn yet */
+        } else if (given > 0) {
+            flow_credit(window, &window->flows[i], given);
+        }
+        i = window->flows[i].ring_next;
+    } while (i != first);
+    window->flows[mine].deficit += turns * WINDOW_QUANTUM;
+    window->ring[class] = mine;
+}
+
 void order_charge(struct window *window, uint32_t index)
 {
     const struct window_request *r = &window->requests[index];
     uint32_t mine = window->clients[r->client].flow[r->class];
     uint32_t turns = turns_until(window, &window->flows[mine], index);
 
-    if (turns > 0) {
-        uint32_t given = turns;
-        uint32_t i = window->ring[r->class];
-        do {
-            if (i == mine) {
-                given--; /* those behind it have not had this turn yet */
-            } else if (given > 0) {
-                flow_credit(window, &window->flows[i], given);
-            }
-            i = window->flows[i].ring_next;
-        } while (i != window->ring[r->class]);
-        window->flows[mine].deficit += turns * WINDOW_QUANTUM;
-        window->ring[r->class] = mine;
-    }
+    if (turns > 0)
+        turns_pass(window, r->class, mine, turns);
     window->flows[mine].deficit -= r->cost;
 }
 
@@ -269,8 +272,7 @@ void order_refund(struct window *window, uint32_t index)
     window->ring[r->class] = mine; /* it is its turn again */
 }
 
-/* --- the scan ------------------------------------------------------------------------------------
- */
+/* --- the scan --------------------------------------------------------------------------------- */
 
 void window_scan(struct window *window)
 {
@@ -341,8 +343,7 @@ uint32_t window_next(struct window *window, const uint64_t *open)
     return WINDOW_NONE;
 }
 
-/* --- ageing, position, giving way ----------------------------------------------------------------
- */
+/* --- ageing, position, giving way ------------------------------------------------------------- */
 
 uint32_t window_age(struct window *window, int64_t redis_ms, int64_t priority_age_ms)
 {

@@ -45,14 +45,7 @@ static void clear_closed(struct chunks *chunks)
     chunks->closed_taken = 0;
 }
 
-void chunks_clear(struct chunks *chunks)
-{
-    clear_open(chunks);
-    clear_closed(chunks);
-}
-
-/* --- may two pieces be merged?
- * -------------------------------------------------------------------- */
+/* --- may two pieces be merged? ---------------------------------------------------------------- */
 
 static bool is_one_of(const struct json_iter *it, const struct span *values, size_t n)
 {
@@ -134,8 +127,7 @@ static bool can_merge(const struct chunks *chunks, const struct piece *piece)
            has_same(&frame, piece);
 }
 
-/* --- adding
- * ---------------------------------------------------------------------------------------- */
+/* --- adding ----------------------------------------------------------------------------------- */
 
 /* Bytes of the open entry once composed, keys that may come aside. */
 static size_t open_len(const struct chunks *chunks)
@@ -238,8 +230,7 @@ bool chunks_add(struct chunks *chunks, struct span line)
     return fits(chunks, line.len + 1) && open_new(chunks, &piece);
 }
 
-/* --- taking
- * ---------------------------------------------------------------------------------------- */
+/* --- taking ----------------------------------------------------------------------------------- */
 
 int64_t chunks_due_ms(const struct chunks *chunks)
 {

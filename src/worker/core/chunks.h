@@ -20,8 +20,7 @@
  * (a final line becomes a chunk only if it carries text or tool calls); then, and whenever its
  * timer for chunks_due_ms() fires, `while (chunks_due_ms() <= now_ms && chunks_take())` one XADD
  * each with the next `seq`, unless one is still on its way to Redis. Before the `done` entry it
- * takes what is left, due or not. After a failed attempt it calls chunks_clear(): the next attempt
- * starts over.
+ * takes what is left, due or not. Each attempt has its own chunks.
  */
 
 #include <stdbool.h>
@@ -66,9 +65,6 @@ void chunks_init(struct chunks *chunks, enum body_kind kind, size_t max_bytes, i
 
 /* Frees the memory; may be called twice. */
 void chunks_done(struct chunks *chunks);
-
-/* Forgets what waits (the attempt failed). The time of the last entry is kept. */
-void chunks_clear(struct chunks *chunks);
 
 /* Takes a line (borrowed until it returns). False if what waits would pass max_bytes or memory is
  * short: end the request as reply_too_large; what waited before still waits. A line that is not

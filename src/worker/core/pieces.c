@@ -160,8 +160,7 @@ bool pieces_add(struct pieces *pieces, const struct piece *piece)
     return false;
 }
 
-/* --- composing ----------------------------------------------------------------------------------
- */
+/* --- composing -------------------------------------------------------------------------------- */
 
 /* One object while it is written. */
 struct compose {

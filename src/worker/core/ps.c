@@ -111,8 +111,7 @@ static bool embeds_only(const cJSON *entry, const char *name)
     return strstr(family, "bert") || strstr(family, "embed") || strstr(name, "embed");
 }
 
-/* --- /api/ps ------------------------------------------------------------------------------------
- */
+/* --- /api/ps ---------------------------------------------------------------------------------- */
 
 const struct ps_model *ps_find(const struct ps *ps, const char *name)
 {
@@ -161,8 +160,7 @@ int ps_decode(struct span body, struct ps *ret, struct err *err)
     return 0;
 }
 
-/* --- /api/tags ----------------------------------------------------------------------------------
- */
+/* --- /api/tags -------------------------------------------------------------------------------- */
 
 const struct tags_model *tags_find(const struct tags *tags, const char *name)
 {
@@ -209,8 +207,7 @@ int tags_decode(struct span body, struct tags *ret, struct err *err)
     return 0;
 }
 
-/* --- /api/version -------------------------------------------------------------------------------
- */
+/* --- /api/version ----------------------------------------------------------------------------- */
 
 int version_decode(struct span body, char *ret, struct err *err)
 {

@@ -107,18 +107,6 @@ static bool is_among(const struct warm_session *item, void *arg)
     return false;
 }
 
-static bool is_other_model(const struct warm_session *item, void *arg)
-{
-    const struct span *model = arg;
-
-    return !span_is(*model, item->model);
-}
-
-void warm_sessions_forget_model(struct warm_sessions *sessions, struct span model)
-{
-    filter(sessions, is_other_model, &model);
-}
-
 void warm_sessions_keep_resident(struct warm_sessions *sessions, const struct span *models,
                                  size_t n)
 {

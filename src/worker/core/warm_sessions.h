@@ -41,9 +41,6 @@ size_t warm_sessions_per_model(const char *ollama_version, int slots);
 void warm_sessions_touch(struct warm_sessions *sessions, struct span key, struct span model,
                          size_t keep);
 
-/* The model is no longer resident: its caches are gone. */
-void warm_sessions_forget_model(struct warm_sessions *sessions, struct span model);
-
 /* Forgets each conversation whose model is not among the n resident ones (canonical names). */
 void warm_sessions_keep_resident(struct warm_sessions *sessions, const struct span *models,
                                  size_t n);

@@ -2,42 +2,16 @@
 
 #include "common/node_id.h"
 #include "common/ollama_host.h"
-#include "common/redis_url.h"
 #include "common/setting_checks.h"
+#include "common/setting_rows.h"
 
-#define AT(member)   .offset = offsetof(struct worker_config, member)
-#define TEXT(member) AT(member), .size = sizeof((struct worker_config *)0)->member
-#define SECOND       INT64_C(1000) /* milliseconds */
-#define MINUTE       (60 * SECOND)
-#define HOUR         (60 * MINUTE)
-#define DAY          (24 * HOUR)
-#define KIB          INT64_C(1024)
-#define MIB          (1024 * KIB)
-#define CELSIUS      INT64_C(1000) /* millidegrees */
+#define AT(member)   SETTING_AT(worker_config, member)
+#define TEXT(member) SETTING_TEXT_AT(worker_config, member)
 
 const struct setting worker_settings[] = {
-    {.key = "redis",
-     .type = SETTING_TEXT,
-     TEXT(redis),
-     .default_text = "redis://127.0.0.1:6379",
-     .needs_restart = true,
-     .why = "Where Redis is: redis://[user@]host[:port][/db] or unix:///path[?db=N].",
-     .check = setting_check_redis},
-    {.key = "redis_password_file",
-     .type = SETTING_TEXT,
-     TEXT(redis_password_file),
-     .default_text = "",
-     .needs_restart = true,
-     .why = "File that holds the Redis password; empty: systemd's credential redis-password if "
-            "there is one.",
-     .check = setting_check_path},
-    {.key = "prefix",
-     .type = SETTING_TEXT,
-     TEXT(prefix),
-     .default_text = "orion:inference",
-     .needs_restart = true,
-     .why = "Beginning of every Redis key; the same for clients, routers and workers.",
-     .check = setting_check_prefix},
+    SETTING_ROW_REDIS(worker_config),
+    SETTING_ROW_REDIS_PASSWORD_FILE(worker_config),
+    SETTING_ROW_PREFIX(worker_config),
     {.key = "node_id",
      .type = SETTING_TEXT,
      TEXT(node_id),
@@ -45,12 +19,7 @@ const struct setting worker_settings[] = {
      .needs_restart = true,
      .why = "This node's name, unlike any other node's; empty: the host name.",
      .check = node_id_check},
-    {.key = "log_level",
-     .type = SETTING_TEXT,
-     TEXT(log_level),
-     .default_text = "info",
-     .why = "Least important lines to log: error, warning, info or debug.",
-     .check = setting_check_log_level},
+    SETTING_ROW_LOG_LEVEL(worker_config),
     {.key = "ollama",
      .type = SETTING_TEXT,
      TEXT(ollama),

@@ -1,17 +1,17 @@
-#include "command.h"
+#include "common/redis_command.h"
 
 #include <assert.h>
 #include <string.h>
 
 #include "common/reply.h"
 
-bool command_send(struct redis_conn *conn, redis_conn_callback *callback, void *arg, int argc,
-                  const char *const *argv)
+bool redis_command_send(struct redis_conn *conn, redis_conn_callback *callback, void *arg, int argc,
+                        const char *const *argv)
 {
-    const char *args[COMMAND_ARGS_MAX];
-    size_t len[COMMAND_ARGS_MAX];
+    const char *args[REDIS_COMMAND_ARGS_MAX];
+    size_t len[REDIS_COMMAND_ARGS_MAX];
 
-    assert(argc > 0 && argc <= COMMAND_ARGS_MAX);
+    assert(argc > 0 && argc <= REDIS_COMMAND_ARGS_MAX);
     for (int i = 0; i < argc; i++) {
         args[i] = argv[i];
         len[i] = strlen(argv[i]);
@@ -19,12 +19,12 @@ bool command_send(struct redis_conn *conn, redis_conn_callback *callback, void *
     return redis_conn_send(conn, callback, arg, argc, args, len);
 }
 
-bool command_is(const struct redisReply *reply, const char *word)
+bool redis_command_said(const struct redisReply *reply, const char *word)
 {
     return span_is(reply_span(reply_at(reply, 0)), word);
 }
 
-bool command_needs_reset(const struct redisReply *reply)
+bool redis_command_needs_reset(const struct redisReply *reply)
 {
     static const char *const codes[] = {"LOADING", "READONLY", "MASTERDOWN", "NOAUTH"};
 
@@ -35,7 +35,7 @@ bool command_needs_reset(const struct redisReply *reply)
     return false;
 }
 
-bool command_lost_group(const struct redisReply *reply)
+bool redis_command_lost_group(const struct redisReply *reply)
 {
     return reply_is_error(reply, "NOGROUP") || reply_is_error(reply, "UNBLOCKED");
 }

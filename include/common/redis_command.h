@@ -1,0 +1,28 @@
+#ifndef COMMON_REDIS_COMMAND_H
+#define COMMON_REDIS_COMMAND_H
+
+/*
+ * Redis commands of texts, and the answers that every caller meets.
+ */
+
+#include <stdbool.h>
+
+#include "common/redis_conn.h"
+
+#define REDIS_COMMAND_ARGS_MAX 16
+
+/* redis_conn_send() for NUL-terminated arguments, 1 to REDIS_COMMAND_ARGS_MAX. */
+bool redis_command_send(struct redis_conn *conn, redis_conn_callback *callback, void *arg, int argc,
+                        const char *const *argv);
+
+/* Is it the answer of a script, an array that begins with `word`? */
+bool redis_command_said(const struct redisReply *reply, const char *word);
+
+/* Does the error say that this server cannot serve us now, and only another connection can help:
+ * LOADING, READONLY, MASTERDOWN, NOAUTH? */
+bool redis_command_needs_reset(const struct redisReply *reply);
+
+/* Does it say that the group or the stream is not there: NOGROUP, UNBLOCKED? */
+bool redis_command_lost_group(const struct redisReply *reply);
+
+#endif

@@ -1,0 +1,45 @@
+#ifndef WORKER_READER_H
+#define WORKER_READER_H
+
+/*
+ * A connection of its own for a read that blocks. One read at a time. An error is never answered by
+ * reading again at once: it is told once, and the next read waits for a backoff.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/log.h"
+#include "common/redis_conn.h"
+
+struct worker;
+
+#define READER_BLOCK_MS   5000
+#define READER_BLOCK_TEXT "5000" /* the same, for the command */
+
+struct reader {
+    struct redis_conn *conn;
+    const char *role;  /* "feed": for the log */
+    bool is_reading;   /* a command is on its way */
+    unsigned failures; /* in a row */
+    int64_t retry_ms;  /* not before this moment */
+    struct log_repeat refused;
+    char name[96]; /* of the connection: "pi-1:feed" */
+};
+
+/* Begins to connect; on_ready(w) as in redis_conn.h. `role` is borrowed. */
+void reader_init(struct reader *reader, struct worker *w, const char *role,
+                 void (*on_ready)(void *arg));
+void reader_done(struct reader *reader);
+
+/* May a read be sent now? */
+bool reader_is_free(const struct reader *reader, int64_t now_ms);
+
+/* Sends it; the callback's argument is `w`. The callback asks reader_took() first. */
+void reader_send(struct reader *reader, struct worker *w, redis_conn_callback *callback, int argc,
+                 const char *const *argv);
+
+/* Is the answer one to read? */
+bool reader_took(struct reader *reader, struct worker *w, const struct redisReply *reply);
+
+#endif
