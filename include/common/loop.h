@@ -5,7 +5,6 @@
  * The one event loop of a daemon: a libevent base, the signals, one periodic tick. Not thread-safe.
  */
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <sys/time.h>
 

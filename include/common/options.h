@@ -11,7 +11,6 @@
  * is ignored; ORION_<KEY> wins over REDIS_URL and OLLAMA_HOST.
  */
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/settings.h"

@@ -11,8 +11,6 @@
  * UTF-8 whatever the client sent, and fit for the `error` field of the reply (protocol section 3).
  */
 
-#include <stdbool.h>
-
 #include "common/span.h"
 
 struct err;

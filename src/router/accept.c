@@ -1,4 +1,4 @@
-/* Takes entries in: decode, then window, parked, or a terminal entry. */
+#include "accept.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,11 @@
 #include "common/reply.h"
 #include "common/request.h"
 
+#include "base.h"
+#include "cancels.h"
+#include "ending.h"
 #include "router_state.h"
+#include "status.h"
 
 #define REDIS_TIME_LAG_MAX_MS 1000 /* of router_redis_ms() behind Redis */
 
@@ -201,8 +205,8 @@ static void accept_request(struct router *router, const struct request *request)
     int64_t submitted = submitted_ms(router, request);
 
     if (deadline_ms(router, request, submitted) <= router_redis_ms(router)) {
-        end_request(router, request, CODE_DEADLINE_EXCEEDED, SWEEP_DEADLINE_TEXT);
-    } else if (listen_was_cancelled(router, request->request_id, submitted)) {
+        end_request(router, request, CODE_DEADLINE_EXCEEDED, ENDING_DEADLINE_TEXT);
+    } else if (cancels_have(router, request->request_id, submitted)) {
         end_request(router, request, CODE_CANCELLED, "cancelled before it was read");
     } else if (request->attempt > router->config.max_attempts) {
         end_exhausted(router, request);
@@ -254,7 +258,7 @@ static void on_fetched(const struct redisReply *reply, void *arg)
     }
     if (reply_count(reply) > 0)
         accept_entry(router, reply_at(reply, 0));
-    dispatch_wake(router);
+    router_wake(router);
 }
 
 void accept_fetch(struct router *router, struct stream_id id)
@@ -278,50 +282,4 @@ void accept_parked(struct router *router)
            window_room(&router->window) > router->fetching &&
            redis_conn_is_ready(router->commands) && window_parked_next(&router->window, &id))
         accept_fetch(router, id);
-}
-
-/* --- a queue that is too long ----------------------------------------------------------------- */
-
-/* The newest entries are those that came when max_queue waited already. What another router holds
- * is that router's to end; the script asks. */
-static void on_newest(const struct redisReply *reply, void *arg)
-{
-    struct router *router = arg;
-    char callback[CALLBACK_MAX + 1], error[96];
-
-    router->shedding = false;
-    if (!reply || router_refused(router, reply, "newest"))
-        return;
-    (void)snprintf(error, sizeof error, "%lld requests wait already (max_queue)",
-                   (long long)router->config.max_queue);
-    for (size_t i = 0; i < reply_count(reply); i++) {
-        struct request request;
-        struct ending ending;
-        struct err err;
-
-        if (request_decode(reply_at(reply, i), &router->keys, REQUEST_FROM_CLIENT,
-                           (size_t)router->config.request_max_bytes, &request,
-                           &err) == REQUEST_UNANSWERABLE ||
-            request.came_back)
-            continue;
-        ending_init(&ending, CODE_QUEUE_FULL, error);
-        ending.entry_id = request.id;
-        ending.request_id = request.request_id;
-        ending.callback = request_callback(&request, &router->keys, callback);
-        ending.shed = true;
-        ending_write(router, &ending);
-    }
-}
-
-void accept_shed(struct router *router)
-{
-    char count[24];
-    int64_t excess = router->queue_length - router->config.max_queue;
-    const char *argv[] = {"XREVRANGE", router->keys.requests, "+", "-", "COUNT", count};
-
-    if (excess <= 0 || router->shedding)
-        return;
-    (void)snprintf(count, sizeof count, "%u",
-                   excess < router->intake_count ? (unsigned)excess : router->intake_count);
-    router->shedding = redis_command_send(router->commands, on_newest, router, 6, argv);
 }

@@ -1,10 +1,11 @@
-/* Takes over what a dead router had read but not moved (protocol 4.5). */
+#include "adopt.h"
 
 #include "common/clock.h"
 #include "common/redis_command.h"
 #include "common/reply.h"
 #include "common/scripts.h"
 
+#include "base.h"
 #include "router_state.h"
 
 #define ADOPT_BATCH           128 /* entries per call: one page of our own pending list */

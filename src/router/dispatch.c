@@ -1,18 +1,18 @@
-/* The scheduling pass: whose turn is it, which node, and one move.lua for each. Runs once per turn
- * of the loop in which something changed (dispatch_wake()). */
+#include "dispatch.h"
 
-#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/alloc.h"
 #include "common/clock.h"
-#include "common/loop.h"
 #include "common/reply.h"
 #include "common/scripts.h"
 
+#include "base.h"
+#include "ending.h"
 #include "pick.h"
 #include "router_state.h"
+#include "watch.h"
 
 #define MOVES_MAX 256  /* move.lua calls on the way at a time */
 #define SCAN_MAX  1024 /* requests looked at in one pass */
@@ -73,7 +73,7 @@ static void handle_result(struct router *router, uint32_t index, const struct mo
     } else if (span_is(result, "cancelled")) {
         end_moving(router, index, CODE_CANCELLED, "cancelled while it waited for a node");
     } else if (span_is(result, "expired")) {
-        end_moving(router, index, CODE_DEADLINE_EXCEEDED, SWEEP_DEADLINE_TEXT);
+        end_moving(router, index, CODE_DEADLINE_EXCEEDED, ENDING_DEADLINE_TEXT);
     } else if (span_is(result, "forged")) {
         end_moving(router, index, CODE_INVALID_REQUEST, "forged");
     } else {
@@ -125,11 +125,7 @@ static void on_move(const struct redisReply *reply, void *arg)
         handle_result(router, index, move, reply_span(reply_at(reply, 0)));
     }
     free(move);
-    if (router->redis_ok) {
-        accept_parked(router);
-        intake_read(router);
-        dispatch_wake(router);
-    }
+    router_wake(router);
 }
 
 /* --- sending one ------------------------------------------------------------------------------ */
@@ -236,33 +232,9 @@ static void pass(struct router *router)
     }
 }
 
-static void on_dispatch(evutil_socket_t fd, short what, void *arg)
+void dispatch_pass(struct router *router)
 {
-    struct router *router = arg;
-
-    (void)fd;
-    (void)what;
-    if (router->redis_ok && redis_conn_is_ready(router->commands) && !router->stopping &&
-        clock_now_ms() >= router->hold_until_ms &&
+    if (clock_now_ms() >= router->hold_until_ms &&
         window_state_count(&router->window, WINDOW_WAITING) > 0)
         pass(router);
-}
-
-void dispatch_init(struct router *router)
-{
-    router->dispatch_timer = evtimer_new(loop_base(router->loop), on_dispatch, router);
-    if (!router->dispatch_timer)
-        abort();
-}
-
-void dispatch_done(struct router *router)
-{
-    event_free(router->dispatch_timer);
-}
-
-void dispatch_wake(struct router *router)
-{
-    const struct timeval now = {0};
-
-    (void)event_add(router->dispatch_timer, &now);
 }

@@ -1,4 +1,4 @@
-/* One terminal `error` entry for a request that is still on the origin stream. */
+#include "ending.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 #include "common/request.h"
 #include "common/scripts.h"
 
+#include "base.h"
 #include "router_state.h"
 
 /* What is needed to try once more if the entry turns out to be forged. */
@@ -117,7 +118,7 @@ static void call_over(struct ending_call *call, struct span result)
                  call->request_id, call->ending.code, SPAN_ARG(result), call->error);
     }
     free(call);
-    dispatch_wake(router);
+    router_wake(router);
 }
 
 static void on_end(const struct redisReply *reply, void *arg)

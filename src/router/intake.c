@@ -1,8 +1,4 @@
-/* Reads P:requests: new entries with a blocking XREADGROUP on a connection of its own, and our own
- * pending entries wherever a reply may have been lost (protocol 4.6).
- *
- * Pending entries are listed with XPENDING and read with XRANGE: XREADGROUP with an id would count
- * a delivery at every look. */
+#include "intake.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +9,8 @@
 #include "common/reply.h"
 #include "common/request.h"
 
+#include "accept.h"
+#include "base.h"
 #include "router_state.h"
 
 /* XREADGROUP counts entries and not bytes: the worst reply is INTAKE_COUNT_MAX entries of
@@ -87,7 +85,7 @@ static void on_entries(const struct redisReply *reply, void *arg)
         accept_entry(router, reply_at(entries, i));
     }
     router->intake_count = next_count(largest);
-    dispatch_wake(router);
+    router_wake(router);
     intake_read(router);
 }
 
@@ -152,7 +150,7 @@ static void on_pending_entry(const struct redisReply *reply, void *arg)
         (void)redis_command_send(router->commands, NULL, NULL, 4, ack);
     }
     free(read);
-    dispatch_wake(router);
+    router_wake(router);
     read_over(router);
 }
 
@@ -251,7 +249,5 @@ void intake_tick(struct router *router)
     if ((router->reconcile_wanted && now_ms >= router->reconcile_ms) ||
         now_ms >= router->reconcile_due_ms)
         reconcile(router);
-    accept_parked(router);
     intake_read(router);
-    listen_start(router);
 }

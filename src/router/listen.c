@@ -1,53 +1,24 @@
-/* Reads P:control and P:events on a connection of its own. Protocol 6.
- *
- * Every router reads all of both. A control entry is applied to Redis by the first router that gets
- * there (cancel.lua and drain.lua keep the mark); what it means for the requests in a router's own
- * window every router sees to itself. */
+#include "listen.h"
 
 #include <stdio.h>
-#include <string.h>
 
-#include "common/alloc.h"
 #include "common/clock.h"
 #include "common/redis_command.h"
 #include "common/reply.h"
 #include "common/request.h"
 #include "common/scripts.h"
 
+#include "accept.h"
+#include "base.h"
+#include "cancels.h"
 #include "control_entry.h"
+#include "ending.h"
 #include "router_state.h"
+#include "watch.h"
 
-#define CANCELS_KEPT      1024 /* newest cancels remembered, for entries not yet read */
-#define CANCELS_KEPT_TEXT "1024"
 #define LISTEN_COUNT_TEXT "64" /* entries of each stream in one reply */
 #define LISTEN_RETRY_MS   1000 /* after an error reply */
 #define RUN_MEAN_SHARE    8    /* a new figure counts one eighth in the moving average */
-
-struct recent_cancel {
-    int64_t redis_ms; /* of the control entry; 0: slot unused */
-    char request_id[REQUEST_ID_MAX + 1];
-};
-
-bool listen_was_cancelled(const struct router *router, struct span request_id, int64_t submitted_ms)
-{
-    for (size_t i = 0; router->cancels && i < CANCELS_KEPT; i++) {
-        if (router->cancels[i].redis_ms >= submitted_ms && router->cancels[i].redis_ms > 0 &&
-            span_is(request_id, router->cancels[i].request_id))
-            return true;
-    }
-    return false;
-}
-
-static void remember_cancel(struct router *router, const struct control_entry *entry)
-{
-    if (!router->cancels)
-        router->cancels = xcalloc(CANCELS_KEPT, sizeof *router->cancels);
-
-    struct recent_cancel *slot = &router->cancels[router->cancels_next++ % CANCELS_KEPT];
-
-    slot->redis_ms = entry->id_ms;
-    (void)span_copy(entry->request_id, slot->request_id, sizeof slot->request_id);
-}
 
 /* --- P:control -------------------------------------------------------------------------------- */
 
@@ -152,7 +123,7 @@ static void apply_control(struct router *router, const struct redisReply *elemen
     switch (entry.op) {
     case CONTROL_CANCEL:
         log_info("event=cancel request_id=%.*s", SPAN_ARG(entry.request_id));
-        remember_cancel(router, &entry);
+        cancels_add(router, entry.request_id, entry.id_ms);
         cancel_here(router, &entry);
         send_cancel(router, &entry);
         break;
@@ -183,7 +154,7 @@ static void node_left(struct router *router, uint32_t node, const struct event_e
     } else if (event->run_ms >= 0) {
         fleet_succeeded(&router->fleet, node);
     }
-    dispatch_wake(router);
+    router_wake(router);
 }
 
 static void learn_run_time(struct router *router, int64_t run_ms)
@@ -292,10 +263,9 @@ static void on_old_control(const struct redisReply *reply, void *arg)
         struct control_entry entry;
 
         control_decode(reply_at(reply, i - 1), &entry);
-        if (entry.op != CONTROL_CANCEL ||
-            listen_was_cancelled(router, entry.request_id, entry.id_ms))
+        if (entry.op != CONTROL_CANCEL || cancels_have(router, entry.request_id, entry.id_ms))
             continue;
-        remember_cancel(router, &entry);
+        cancels_add(router, entry.request_id, entry.id_ms);
         cancel_here(router, &entry);
     }
     read_on(router);

@@ -1,7 +1,5 @@
 /* orion-router: options, settings, start, exit code. */
 
-#include <stdlib.h>
-
 #include "common/options.h"
 
 #include "router.h"

@@ -1,4 +1,4 @@
-/* The router's own heartbeat, and Redis time. */
+#include "presence.h"
 
 #include <stdio.h>
 
@@ -7,6 +7,7 @@
 #include "common/reply.h"
 #include "common/scripts.h"
 
+#include "base.h"
 #include "router_state.h"
 
 #define PRESENCE_MAX_MS 5000
@@ -19,11 +20,6 @@ static int64_t presence_interval_ms(const struct router *router)
     return third < PRESENCE_MAX_MS ? third : PRESENCE_MAX_MS;
 }
 
-int64_t router_redis_ms(const struct router *router)
-{
-    return clock_now_ms() + router->redis_ahead_ms;
-}
-
 static void on_presence(const struct redisReply *reply, void *arg)
 {
     struct router *router = arg;
@@ -33,8 +29,7 @@ static void on_presence(const struct redisReply *reply, void *arg)
         return;
     if (reply_i64(reply_at(reply, 0), &redis_ms))
         router->redis_ahead_ms = redis_ms - clock_now_ms();
-    if (reply_i64(reply_at(reply, 1), &router->queue_length))
-        accept_shed(router);
+    (void)reply_i64(reply_at(reply, 1), &router->queue_length);
 }
 
 static void presence_send(struct router *router)

@@ -13,45 +13,17 @@
 #include "common/reply.h"
 #include "common/scripts.h"
 
+#include "accept.h"
+#include "adopt.h"
+#include "base.h"
+#include "dispatch.h"
+#include "intake.h"
+#include "listen.h"
+#include "presence.h"
 #include "router_state.h"
-
-static struct log_repeat *trouble_gate(struct router *router, const char *what)
-{
-    size_t i = 0;
-
-    while (i + 1 < ROUTER_TROUBLES_MAX && router->troubles[i].what &&
-           strcmp(router->troubles[i].what, what) != 0)
-        i++;
-    router->troubles[i].what = what;
-    return &router->troubles[i].gate;
-}
-
-bool router_refused(struct router *router, const struct redisReply *reply, const char *what)
-{
-    struct log_repeat *gate = trouble_gate(router, what);
-    const char *error = reply_error(reply);
-
-    if (!error) {
-        if (log_repeat_end(gate))
-            log_info("event=redis_accepts_again what=\"%s\" refused=%u", what, gate->repeats);
-        return false;
-    }
-    if (log_repeat_begin(gate, clock_now_ms())) {
-        log_warn("event=redis_refuses what=\"%s\" error=\"%s\" times=%u", what, error,
-                 gate->repeats);
-    }
-    if (redis_command_needs_reset(reply))
-        redis_conn_reset(router->commands);
-    return true;
-}
-
-void router_trouble(struct router *router, const char *event, const char *why)
-{
-    struct log_repeat *gate = trouble_gate(router, event);
-
-    if (log_repeat_begin(gate, clock_now_ms()))
-        log_warn("event=%s why=\"%s\" times=%u", event, why, gate->repeats);
-}
+#include "shed.h"
+#include "sweep.h"
+#include "watch.h"
 
 /* --- Redis comes and goes --------------------------------------------------------------------- */
 
@@ -85,17 +57,6 @@ static void on_group(const struct redisReply *reply, void *arg)
         return;
     }
     become_ready(router);
-}
-
-void router_make_groups(struct router *router, redis_conn_callback *on_made)
-{
-    const char *control[] = {"XGROUP",      "CREATE", router->keys.control,
-                             GROUP_ROUTERS, "0",      "MKSTREAM"};
-    const char *requests[] = {"XGROUP",      "CREATE", router->keys.requests,
-                              GROUP_ROUTERS, "0",      "MKSTREAM"};
-
-    (void)redis_command_send(router->commands, NULL, NULL, 6, control);
-    (void)redis_command_send(router->commands, on_made, router, 6, requests);
 }
 
 static void on_time(const struct redisReply *reply, void *arg)
@@ -199,7 +160,19 @@ static void on_tick(void *arg)
     watch_tick(router);
     adopt_tick(router);
     intake_tick(router);
+    listen_start(router);
+    shed_tick(router);
     sweep_tick(router);
+    router_wake(router);
+}
+
+/* What may be possible now that something has changed: entries into the room there is, then on to
+ * the nodes. */
+static void on_turn(struct router *router)
+{
+    accept_parked(router);
+    intake_read(router);
+    dispatch_pass(router);
 }
 
 /* --- signals ---------------------------------------------------------------------------------- */
@@ -307,7 +280,7 @@ struct router *router_new(const struct options_program *program, const struct op
     router->listen =
         connect_as(router, "orion-router:listen", ROUTER_BLOCK_MS + ROUTER_COMMAND_TIMEOUT_MS,
                    on_listen_ready, on_listen_lost);
-    dispatch_init(router);
+    router_turn_init(router, on_turn);
     return router;
 }
 
@@ -330,7 +303,7 @@ void router_free(struct router *router)
     redis_conn_free(router->listen);
     redis_conn_free(router->intake);
     redis_conn_free(router->commands);
-    dispatch_done(router);
+    router_turn_done(router);
     loop_free(router->loop);
     for (size_t i = 0; i < sizeof router->core_memory / sizeof router->core_memory[0]; i++)
         free(router->core_memory[i]);

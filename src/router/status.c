@@ -1,11 +1,9 @@
-/* `queued` status entries: where a request stands, and about how long it will take. */
-
-#include <stdio.h>
+#include "status.h"
 
 #include "common/clock.h"
-#include "common/reply.h"
 #include "common/scripts.h"
 
+#include "base.h"
 #include "router_state.h"
 
 /* At most this often per request, and only if it moved; with many that wait more rarely, so that

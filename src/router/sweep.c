@@ -1,12 +1,15 @@
-/* What time brings to waiting requests: deadlines, models that nobody has, a line in the log for
- * those that wait long, ageing, new positions. */
+#include "sweep.h"
 
 #include <stdio.h>
 
 #include "common/clock.h"
 
+#include "accept.h"
+#include "base.h"
+#include "ending.h"
 #include "pick.h"
 #include "router_state.h"
+#include "status.h"
 
 #define EXPIRED_BATCH     64
 #define UNPLACED_LOG_MS   10000 /* a request that waits this long is explained in the log */
@@ -26,7 +29,7 @@ static void sweep_deadlines(struct router *router, int64_t redis_ms)
     while (n == EXPIRED_BATCH && may_send_more(router)) {
         n = window_expired(&router->window, redis_ms, expired, EXPIRED_BATCH);
         for (size_t i = 0; i < n; i++)
-            ending_write_window(router, expired[i], CODE_DEADLINE_EXCEEDED, SWEEP_DEADLINE_TEXT);
+            ending_write_window(router, expired[i], CODE_DEADLINE_EXCEEDED, ENDING_DEADLINE_TEXT);
     }
 }
 
@@ -115,5 +118,5 @@ void sweep_tick(struct router *router)
         (void)window_age(&router->window, router_redis_ms(router), router->config.priority_age_ms);
         sweep_requests(router, now_ms);
     }
-    dispatch_wake(router);
+    router_wake(router);
 }

@@ -1,6 +1,4 @@
-/* Takes work back from nodes that are lost, or that may get no work and have not started what they
- * have. Protocol 4.3. The script asks again whether the node is lost; two routers may do this at
- * the same time. */
+#include "takeback.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +11,8 @@
 #include "common/request.h"
 #include "common/scripts.h"
 
+#include "base.h"
+#include "cancels.h"
 #include "router_state.h"
 
 #define TAKEBACK_PAGE      8 /* entries read at a time: each may be large */
@@ -94,7 +94,7 @@ static bool is_wanted(const struct takeback *takeback, const struct request *req
     const struct router *router = takeback->router;
 
     return takeback->mode != TAKEBACK_OVERDUE || request->deadline_ms <= router_redis_ms(router) ||
-           listen_was_cancelled(router, request->request_id, request->submitted_ms);
+           cancels_have(router, request->request_id, request->submitted_ms);
 }
 
 static void take_entry(const struct takeback *takeback, const struct redisReply *entry)

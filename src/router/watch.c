@@ -1,5 +1,4 @@
-/* Keeps the fleet up to date: P:health, P:drained, the lengths of the nodes' streams; and acts on
- * what changes. */
+#include "watch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +10,9 @@
 #include "common/reply.h"
 #include "common/scripts.h"
 
+#include "base.h"
 #include "router_state.h"
+#include "takeback.h"
 
 #define HEALTH_INTERVAL_MIN_MS 100
 #define HEALTH_INTERVAL_MAX_MS 2000
@@ -78,7 +79,7 @@ static void apply_change(struct router *router, const struct fleet_change *chang
         log_info("event=node_left node=%s", node->id);
         router->lengths_ms = clock_now_ms();
     }
-    dispatch_wake(router);
+    router_wake(router);
 }
 
 static struct fleet_time both_clocks(const struct router *router)
@@ -133,7 +134,7 @@ static void on_health(const struct redisReply *reply, void *arg)
         n = fleet_round_end(&router->fleet, changes, CHANGES_MAX);
         apply_changes(router, changes, n);
     } while (n == CHANGES_MAX);
-    dispatch_wake(router);
+    router_wake(router);
 }
 
 static void on_drained(const struct redisReply *reply, void *arg)
@@ -145,7 +146,7 @@ static void on_drained(const struct redisReply *reply, void *arg)
     fleet_drained_none(&router->fleet);
     for (size_t i = 0; i < reply_count(reply); i++)
         (void)fleet_drained(&router->fleet, reply_span(reply_at(reply, i)), true);
-    dispatch_wake(router);
+    router_wake(router);
 }
 
 static void read_health(struct router *router)
@@ -205,7 +206,7 @@ static void on_length(const struct redisReply *reply, void *arg)
         } else if (n == 0 && node->is_gone) { /* it left in order, or was forgotten */
             fleet_remove(&router->fleet, index, clock_now_ms());
         }
-        dispatch_wake(router);
+        router_wake(router);
     }
     free(length);
 }

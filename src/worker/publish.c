@@ -1,7 +1,6 @@
 #include "publish.h"
 
 #include <hiredis/hiredis.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "common/clock.h"

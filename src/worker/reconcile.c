@@ -1,7 +1,6 @@
 #include "reconcile.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "common/clock.h"
 #include "common/redis_command.h"

@@ -18,8 +18,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/span.h"
-
 struct worker;
 
 #define RECONCILE_INTERVAL_MS 10000

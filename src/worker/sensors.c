@@ -1,7 +1,6 @@
 #include "sensors.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 

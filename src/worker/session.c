@@ -1,6 +1,5 @@
 #include "session.h"
 
-#include <assert.h>
 #include <stdio.h>
 
 #include "common/clock.h"

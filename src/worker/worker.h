@@ -9,9 +9,6 @@
  * for what redis_conn.h says about host names.
  */
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "common/keys.h"
 #include "common/redis_url.h"
 

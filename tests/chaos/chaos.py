@@ -6,6 +6,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -177,6 +178,7 @@ def main():
         for name, (text, _, _) in SCENARIOS.items():
             print(f"{name:18} {text}")
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # clean up on the way
     bin_dir = os.path.abspath(os.environ["ORION_BIN"])
     scratch = tempfile.mkdtemp(prefix="orion-chaos-bin-")
     results = []

@@ -8,7 +8,8 @@ import os
 import shutil
 
 # The gates that are taken out: of finish, start and chunk (is this process still the node, is the
-# entry pending at it, has the job ended), of move (seen before), of takeback (has the job ended). Each is (script, as it stands there, what stands there instead).
+# entry pending at it, has the job ended), of move (seen before), of takeback (has the job ended).
+# Each is (script, as it stands there, what stands there instead).
 OF_WORKER = ("finish", "start", "chunk")
 FENCED = "if redis.call('GET', KEYS[2]) ~= ARGV[3] then\n  return {'fenced'}"
 PENDING = "if #redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[4], ARGV[4], 1, ARGV[2]) == 0 then"

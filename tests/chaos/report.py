@@ -16,8 +16,8 @@ LEGEND = """
 faults: strikes; late: deadline_exceeded and attempts_exhausted of ordinary requests; forgot: lost
 with what Redis forgot or we deleted, answered when sent again; dup: more than one terminal entry;
 order, after: chunks out of order, entries after the end; short: the last chunks are missing, `done`
-has the whole text; runs: requests that reached an Ollama per done, and the most for one; left, keys:
-work and keys left over; grown: memory or descriptors; procs: processes that ended by themselves"""
+has the whole text; runs: requests that reached an Ollama per done, and the most for one; left,
+keys: work and keys left over; grown: memory or descriptors; procs: processes that ended by themselves"""
 HISTORIES = 3  # offending requests that are told in full
 LOG_LINES = 60
 

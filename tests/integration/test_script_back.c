@@ -249,6 +249,17 @@ static void test_a_node_without_group_or_health_gives_back_all(void **state)
     assert_string_equal(answer(fx, "XLEN %s", REQUESTS), "1");
 }
 
+static void test_what_was_started_is_known_also_without_the_group(void **state)
+{
+    struct redis_fixture *fx = *state;
+    const char *id = submit_started(fx);
+
+    fixture_ok(fx, "XGROUP DESTROY %s %s", NODE, GROUP_WORKERS);
+    REFUSES(fx, "started", TAKEBACK, .entry = id, .delivery = "unstarted");
+    assert_starts(CALL(fx, TAKEBACK, .entry = id, .delivery = "lost"), "requeued ");
+    assert_contains(stream_text(fx, REQUESTS), " attempt=2 ");
+}
+
 static void test_what_is_done_or_elsewhere_is_dropped_from_a_lost_node(void **state)
 {
     struct redis_fixture *fx = *state;
@@ -309,6 +320,7 @@ int main(void)
         TEST(test_what_a_node_had_not_read_counts_as_no_attempt),
         TEST(test_a_node_that_lives_loses_only_what_it_has_not_started),
         TEST(test_a_node_without_group_or_health_gives_back_all),
+        TEST(test_what_was_started_is_known_also_without_the_group),
         TEST(test_what_is_done_or_elsewhere_is_dropped_from_a_lost_node),
         TEST(test_a_cancel_survives_a_takeback),
         TEST(test_a_full_memory_does_not_stop_a_takeback),

@@ -1,5 +1,6 @@
 /* register.lua, beat.lua, goodbye.lua, forget.lua: the life of a node. */
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "script_call.h"

@@ -102,11 +102,12 @@ local function epoch_of(node)
   if epoch then
     redis.call('HSET', 'M', highest, epoch)
   end
-  return epoch or 0
+  return epoch or 0, tonumber(redis.call('HGET', 'M', highest) or '0')
 end
 for _, node in ipairs(NODES) do
   local health = redis.call('HGET', P .. 'health', node)
-  put(epoch_of(node))
+  local epoch, highest = epoch_of(node)
+  put(epoch) put(highest)
   put(freshness(health))
   put(health and string.find(health, '"available":false', 1, true) and 1 or 0)
   put(redis.call('SISMEMBER', P .. 'drained', node))

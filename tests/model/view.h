@@ -40,7 +40,8 @@ enum freshness { FRESH_NONE = 0, FRESH_OLD, FRESH_NOW };
 
 struct node_view {
     uint8_t epoch;
-    uint8_t health; /* enum freshness */
+    uint8_t highest_epoch; /* also of what Redis has forgotten */
+    uint8_t health;        /* enum freshness */
     uint8_t is_unavailable;
     uint8_t is_drained;
 };

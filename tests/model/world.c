@@ -80,7 +80,7 @@ static uint8_t swap_mask(uint8_t mask, const uint8_t *to)
     uint8_t out = 0;
 
     for (unsigned i = 0; i < 2; i++)
-        out = (uint8_t)(out | (mask >> i & 1U) << to[i]);
+        out = (uint8_t)(out | ((unsigned)mask >> i & 1U) << to[i]);
     return out;
 }
 

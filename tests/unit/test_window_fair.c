@@ -147,11 +147,32 @@ static void test_a_low_request_is_served_under_a_flood_of_high_ones(void **state
     fair_drop(&f);
 }
 
+/* The slot that becomes free is the oldest's, also while it is still being read again. */
+static void test_a_newer_request_does_not_overtake_a_parked_one_of_its_client(void **state)
+{
+    struct fair f;
+    struct stream_id id;
+    uint32_t cost;
+
+    (void)state;
+    fair_make(&f, 1);
+    assert_int_equal(fair_add(&f, 1, REQUEST_NORMAL, 10, 1000).outcome, WINDOW_ADDED);
+    assert_int_equal(fair_add(&f, 1, REQUEST_NORMAL, 10, 1001).outcome, WINDOW_PARKED);
+    assert_int_equal(fair_serve(&f, &cost), 1);
+    assert_int_equal(fair_add(&f, 1, REQUEST_NORMAL, 10, 1002).outcome, WINDOW_PARKED);
+    assert_true(window_parked_next(&f.window, &id));
+    assert_int_equal(id.ms, 1001);
+    f.next_id = id.seq;
+    assert_int_equal(fair_add(&f, 1, REQUEST_NORMAL, 10, 1001).outcome, WINDOW_ADDED);
+    fair_drop(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clients_that_always_wait_get_equal_shares_of_work),
         cmocka_unit_test(test_a_low_request_is_served_under_a_flood_of_high_ones),
+        cmocka_unit_test(test_a_newer_request_does_not_overtake_a_parked_one_of_its_client),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

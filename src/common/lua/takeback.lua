@@ -26,12 +26,13 @@ if ARGV[7] == 'lost' then
     return {'alive'}
   end
 end
+local job = redis.pcall('HMGET', KEYS[3], 'state', 'entry')
 local pending = redis.pcall('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1)
-local delivered = not pending.err and #pending > 0
+-- What a group that was destroyed meanwhile does not know any more, the job still says.
+local delivered = (not pending.err and #pending > 0) or (job[1] == 'running' and job[2] == ARGV[3])
 if ARGV[7] == 'unstarted' and delivered then
   return {'started'}
 end
-local job = redis.pcall('HMGET', KEYS[3], 'state', 'entry')
 if job[1] == 'done' or (job[2] and job[2] ~= ARGV[3]) then
   redis.pcall('XACK', KEYS[1], ARGV[1], ARGV[3])
   redis.call('XDEL', KEYS[1], ARGV[3])

@@ -1,7 +1,6 @@
 #include "names.h"
 
 #include <assert.h>
-#include <string.h>
 
 #include "common/model_name.h"
 

@@ -283,6 +283,16 @@ static struct window_added entry_park(struct window *window, const struct window
     return (struct window_added){WINDOW_FULL, WINDOW_NONE, false};
 }
 
+/* An older entry of the same client and class is parked: a newer one that comes straight from the
+ * stream may not take the slot that was freed for it. */
+static bool is_overtaking(const struct window *window, uint32_t client, enum request_priority class,
+                          struct stream_id id)
+{
+    uint32_t head = window->clients[client].list[class].head;
+
+    return head != INDEX_NONE && stream_id_compare(window->parked[head].id, id) < 0;
+}
+
 struct window_added window_add(struct window *window, const struct window_entry *entry,
                                int64_t now_ms, int64_t redis_ms, int64_t priority_age_ms)
 {
@@ -297,6 +307,9 @@ struct window_added window_add(struct window *window, const struct window_entry 
     if (parked != INDEX_NONE)
         parked_remove(window, parked);
     uint32_t client = client_get(window, entry->client);
+    if (is_overtaking(window, client, class, entry->id) &&
+        window->parked_pool.n < window->sizes.parked_max)
+        return entry_park(window, entry, client, class);
     if (window_room(window) == 0) {
         uint32_t victim = order_victim(window, client, class);
         if (victim == INDEX_NONE || window->parked_pool.n == window->sizes.parked_max)

@@ -114,7 +114,8 @@ struct window_entry {
 
 enum window_outcome {
     WINDOW_ADDED = 0,
-    WINDOW_PARKED, /* no room; window_parked_next() will name it */
+    WINDOW_PARKED, /* no room, or an older one of its client waits parked; window_parked_next() will
+                      name it */
     WINDOW_KNOWN,  /* this entry is in the window already (or parked, and no room); nothing changed
                     */
     WINDOW_FULL,   /* no room, and parked_max are parked: nothing changed */

@@ -1,5 +1,4 @@
 /* Entries that were read but have no room: per class a ring of clients, per client a list by id. */
-#include <assert.h>
 
 #include "window_private.h"
 

@@ -1,8 +1,6 @@
 #include "health_json.h"
 
-#include <assert.h>
 #include <inttypes.h>
-#include <string.h>
 
 #include "common/buf.h"
 

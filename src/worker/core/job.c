@@ -1,7 +1,6 @@
 #include "job.h"
 
 #include <assert.h>
-#include <stddef.h>
 
 #define NO JOB_STATE_COUNT
 

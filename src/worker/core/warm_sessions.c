@@ -1,7 +1,6 @@
 #include "warm_sessions.h"
 
 #include <assert.h>
-#include <stdint.h>
 #include <string.h>
 
 /* The first Ollama that runs llama-server, whose prompt cache keeps replaced states in memory. */

@@ -6,7 +6,6 @@
  * model), newest first. Pure. It is a hint for routing, never a promise.
  */
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/model_name.h"

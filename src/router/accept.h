@@ -1,0 +1,27 @@
+#ifndef ROUTER_ACCEPT_H
+#define ROUTER_ACCEPT_H
+
+/*
+ * Takes entries in: decode, then window, parked, or a terminal entry.
+ */
+
+#include <stdbool.h>
+
+#include "stream_id.h"
+
+struct redisReply;
+struct router;
+
+/* Takes one entry into the window, parks it, or ends it. */
+void accept_entry(struct router *router, const struct redisReply *entry);
+/* Fetches parked entries into the room that the window has, ACCEPT_FETCH_MAX at a time: each may be
+ * large. */
+#define ACCEPT_FETCH_MAX 8
+void accept_parked(struct router *router);
+/* Reads an entry that was parked again and takes it in as if it were new. */
+void accept_fetch(struct router *router, struct stream_id id);
+
+/* Is this entry in the window or parked? */
+bool accept_knows(const struct router *router, struct stream_id id);
+
+#endif

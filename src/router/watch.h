@@ -1,0 +1,16 @@
+#ifndef ROUTER_WATCH_H
+#define ROUTER_WATCH_H
+
+/*
+ * Keeps the fleet up to date: P:health, P:drained, the lengths of the nodes' streams; and acts on
+ * what changes.
+ */
+
+struct router;
+
+void watch_tick(struct router *router);
+
+/* Something about a node has changed: its health is read now. */
+void watch_soon(struct router *router);
+
+#endif
