@@ -22,7 +22,7 @@
 #define CALLBACK_MAX   512 /* bytes of a callback key that a client names */
 
 /* About how many entries the event, dead and control streams keep. */
-#define STREAM_KEEP 10000
+#define STREAM_KEEP_TEXT "10000" /* as XADD and XTRIM take it; the scripts say the same */
 
 /* Keys that exist once per installation; written once at start by keys_init(). */
 struct keys {

@@ -186,13 +186,13 @@ static void add_to_window(struct router *router, const struct request *request, 
 static void announce(struct router *router, const struct request *request)
 {
     char id[REQUEST_ID_MAX + 1];
-    const char *argv[] = {"XADD",       router->keys.events,
-                          "MAXLEN",     "~",
-                          "10000",      "*",
-                          "event",      "queued",
-                          "request_id", id,
-                          "model",      request->model_name,
-                          "router",     router->id};
+    const char *argv[] = {"XADD",           router->keys.events,
+                          "MAXLEN",         "~",
+                          STREAM_KEEP_TEXT, "*",
+                          "event",          "queued",
+                          "request_id",     id,
+                          "model",          request->model_name,
+                          "router",         router->id};
 
     if (request->came_back)
         return;

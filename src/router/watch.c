@@ -19,7 +19,6 @@
 #define LENGTHS_INTERVAL_MS    1000 /* a lost event costs at most this */
 #define CHANGES_MAX            64
 #define HOUSEKEEPING_MS        60000
-#define STREAM_KEEP_TEXT       "10000"
 
 /* --- what a change means ---------------------------------------------------------------------- */
 

@@ -62,6 +62,29 @@ static void hear_verdicts(struct worker *w, const struct redisReply *reply)
     }
 }
 
+/* Routers read P:health at intervals: an event behind the heartbeat that changed something makes
+ * them look at once. */
+static void call_routers(struct worker *w)
+{
+    struct beat *beat = &w->beat;
+    const char *event = beat->sent == AVAILABILITY_OK ? "node_available" : "node_unavailable";
+    const char *argv[] = {"XADD",
+                          w->keys.events,
+                          "MAXLEN",
+                          "~",
+                          STREAM_KEEP_TEXT,
+                          "*",
+                          "event",
+                          event,
+                          "node",
+                          w->config.node_id,
+                          "why",
+                          availability_reason_name(beat->sent)};
+
+    if (beat->sent != beat->told && redis_command_send(w->session.commands, NULL, NULL, 12, argv))
+        beat->told = beat->sent;
+}
+
 static void on_beat(const struct redisReply *reply, void *arg)
 {
     struct worker *w = arg;
@@ -77,6 +100,7 @@ static void on_beat(const struct redisReply *reply, void *arg)
     } else if (redis_command_said(reply, "ok") && reply_i64(reply_at(reply, 2), &drained)) {
         w->node.is_drained = drained != 0;
         node_judge(w);
+        call_routers(w);
         session_on_alive(w);
         hear_verdicts(w, reply);
     } else {
@@ -116,6 +140,7 @@ static void send_beat(struct worker *w, int64_t now_ms)
     char job_keys[JOBS_SLOTS_MAX][KEY_MAX];
 
     ask_about_jobs(w);
+    beat->sent = w->node.availability.reason;
     script_args_init(&args);
     script_key(&args, w->keys.health);
     script_key(&args, w->epoch_key);

@@ -4,7 +4,8 @@
 /*
  * The heartbeat: the health of the node goes out, and what has become of our running entries comes
  * back. Every health_interval, and soon after a change, but not more often than every
- * BEAT_PAUSE_MS. While Redis is away nothing queues up: the first one afterwards has the newest
+ * BEAT_PAUSE_MS. When `available` or `reason` has changed an event calls the routers to look. While
+ * Redis is away nothing queues up: the first one afterwards has the newest
  * state.
  */
 
@@ -15,6 +16,7 @@
 #include "common/buf.h"
 #include "common/span.h"
 
+#include "availability.h"
 #include "jobs.h"
 
 struct worker;
@@ -29,6 +31,8 @@ struct beat {
     unsigned repeats; /* how many more follow at short intervals */
     bool is_due;
     bool is_on_its_way;
+    enum availability_reason sent; /* in the heartbeat that is on its way */
+    enum availability_reason told; /* the last for which routers were called */
     struct {
         struct job *job;
         uint32_t generation;

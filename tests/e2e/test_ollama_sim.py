@@ -1057,7 +1057,7 @@ def test_bad_http_is_refused_and_closed(sim, data, status):
 
 @pytest.fixture
 def many_descriptors():
-    """More open files than Debian's usual 1024, for this process and the simulator it starts."""
+    """More open files than Debian's usual 1024, for this process; the simulator sees to itself."""
     usual = resource.getrlimit(resource.RLIMIT_NOFILE)
     if usual[1] < 2048:
         pytest.skip(f"no more than {usual[1]} open files are allowed here")
@@ -1066,7 +1066,7 @@ def many_descriptors():
     resource.setrlimit(resource.RLIMIT_NOFILE, usual)
 
 
-def test_connections_have_a_limit(many_descriptors, sim):
+def test_connections_have_a_limit(sim, many_descriptors):
     socks = [socket.create_connection(("127.0.0.1", sim.port), DEADLINE) for _ in range(1030)]
     assert socks[-1].recv(1) == b""
     for sock in socks:

@@ -11,6 +11,7 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "conn_internal.h"
 
@@ -253,10 +254,23 @@ static void on_reopen(evutil_socket_t fd, short what, void *context)
     }
 }
 
+/* A shell's usual 1024 are fewer than our connections; without a descriptor, accept() would spin. */
+static void allow_descriptors(void)
+{
+    const rlim_t wanted = CONN_COUNT_MAX + 64;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int server_open(struct server *server, struct event_base *base, const char *address, uint16_t port)
 {
     if (strlen(address) >= sizeof(server->address))
         return -EINVAL;
+    allow_descriptors();
     memcpy(server->address, address, strlen(address) + 1);
     server->base = base;
     server->port = port;
