@@ -19,21 +19,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/conn_state.h"
 #include "common/redis_url.h"
 #include "common/span.h"
 
 struct event_base;
 struct redisReply;
 struct redis_conn;
-
-enum redis_conn_state {
-    REDIS_CONN_IDLE = 0,
-    REDIS_CONN_CONNECTING, /* TCP (1 s), then AUTH, SELECT, SETNAME and PING (2 s) */
-    REDIS_CONN_READY,
-    REDIS_CONN_CLOSING, /* lost; outstanding commands get their NULL before it is WAITING */
-    REDIS_CONN_WAITING, /* backoff before the next try */
-    REDIS_CONN_STATE_COUNT
-};
 
 struct redis_conn_config {
     struct event_base *base;

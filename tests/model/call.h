@@ -22,6 +22,9 @@ enum call_kind {
     CALL_COUNT = CALL_SCRIPT + SCRIPT_COUNT
 };
 
+/* The call of a script. The casts say that two enumerations meet on purpose. */
+#define CALL_OF(script) ((int)CALL_SCRIPT + (int)(script))
+
 /* How an attempt or a wait ends. */
 enum ending {
     ENDING_NONE = 0,

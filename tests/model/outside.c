@@ -191,9 +191,8 @@ void action_text(const struct action *action, const struct outcome *outcome, cha
                        action->process ? " (the old process)" : "");
     else if (action->kind >= ACT_READ)
         (void)snprintf(who, sizeof who, "router %s ", router_names[action->who]);
-    if (outcome->call.kind == CALL_SCRIPT + SCRIPT_REQUEUE ||
-        outcome->call.kind == CALL_SCRIPT + SCRIPT_FINISH ||
-        outcome->call.kind == CALL_SCRIPT + SCRIPT_END)
+    if (outcome->call.kind == CALL_OF(SCRIPT_REQUEUE) ||
+        outcome->call.kind == CALL_OF(SCRIPT_FINISH) || outcome->call.kind == CALL_OF(SCRIPT_END))
         sent = ending_name((enum ending)outcome->call.how);
     else if (action->kind == ACT_MOVE || action->kind == ACT_DRAIN ||
              action->kind == ACT_GROUP_GONE || action->kind == ACT_FORGET)

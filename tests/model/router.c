@@ -161,7 +161,7 @@ static void drop(struct router *router, uint8_t i)
 static struct call call_about(const struct action *action, enum script script,
                               const struct known *entry)
 {
-    return (struct call){.kind = (uint8_t)(CALL_SCRIPT + script),
+    return (struct call){.kind = (uint8_t)CALL_OF(script),
                          .router = action->who,
                          .node = action->node,
                          .entry = entry->id,
@@ -217,9 +217,9 @@ static void hear(struct world *world, const struct action *action, struct outcom
 
     if (op == 1) {
         router->knows_cancel = 1;
-        call.kind = CALL_SCRIPT + SCRIPT_CANCEL;
+        call.kind = CALL_OF(SCRIPT_CANCEL);
     } else {
-        call.kind = CALL_SCRIPT + SCRIPT_DRAIN;
+        call.kind = CALL_OF(SCRIPT_DRAIN);
         call.node = (uint8_t)(op - 2);
     }
     if (ask(world, &call, outcome, NULL) && !action->is_lost)
@@ -240,11 +240,11 @@ static void simple(struct world *world, const struct action *action, uint8_t kin
 {
     struct call call = {.kind = kind, .router = action->who, .node = action->node};
 
-    if (kind == CALL_SCRIPT + SCRIPT_ADOPT)
+    if (kind == CALL_OF(SCRIPT_ADOPT))
         call.node = (uint8_t)!action->who;
-    if (kind == CALL_SCRIPT + SCRIPT_STATUS)
+    if (kind == CALL_OF(SCRIPT_STATUS))
         call.entry = world->routers[action->who].held[action->what].entry.id;
-    if (kind == CALL_SCRIPT + SCRIPT_FORGET) {
+    if (kind == CALL_OF(SCRIPT_FORGET)) {
         world->budget.faults--;
         world->budget.forgot = 1;
     }
@@ -289,17 +289,17 @@ void action_take_router(struct world *world, const struct action *action, struct
     } else if (action->kind == ACT_END) {
         end(world, action, outcome);
     } else if (action->kind == ACT_STATUS) {
-        simple(world, action, CALL_SCRIPT + SCRIPT_STATUS, outcome);
+        simple(world, action, CALL_OF(SCRIPT_STATUS), outcome);
     } else if (action->kind == ACT_HEAR) {
         hear(world, action, outcome);
     } else if (action->kind == ACT_TAKE_BACK) {
         take_back(world, action, outcome);
     } else if (action->kind == ACT_ADOPT) {
-        simple(world, action, CALL_SCRIPT + SCRIPT_ADOPT, outcome);
+        simple(world, action, CALL_OF(SCRIPT_ADOPT), outcome);
     } else if (action->kind == ACT_PRESENCE) {
-        simple(world, action, CALL_SCRIPT + SCRIPT_PRESENCE, outcome);
+        simple(world, action, CALL_OF(SCRIPT_PRESENCE), outcome);
     } else if (action->kind == ACT_FORGET) {
-        simple(world, action, CALL_SCRIPT + SCRIPT_FORGET, outcome);
+        simple(world, action, CALL_OF(SCRIPT_FORGET), outcome);
     } else {
         come_and_go(world, action, outcome);
     }

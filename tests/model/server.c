@@ -168,7 +168,7 @@ static void read_answer(const struct call *call, const redisReply *reply, struct
     } else if (reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
                reply->element[0]->type == REDIS_REPLY_STRING) {
         (void)snprintf(answer->word, sizeof answer->word, "%.13s", reply->element[0]->str);
-        if (call->kind == CALL_SCRIPT + SCRIPT_BEAT)
+        if (call->kind == CALL_OF(SCRIPT_BEAT))
             answer->number = reply->elements > 3 ? verdict_of(reply->element[3]->str) : VERDICT_RUN;
         else if (reply->elements > 1)
             answer->number = number_of(reply->element[1]);

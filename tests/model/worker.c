@@ -168,7 +168,7 @@ static struct call call_of(const struct world *world, const struct action *actio
 {
     const struct process *process = &world->processes[action->node][action->process];
 
-    return (struct call){.kind = (uint8_t)(CALL_SCRIPT + script),
+    return (struct call){.kind = (uint8_t)CALL_OF(script),
                          .node = action->node,
                          .entry = process->entry.id,
                          .attempt = process->entry.attempt,

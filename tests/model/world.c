@@ -13,7 +13,7 @@ struct limits limits = {.faults = 3, .attempts = 2};
 
 static void begin_node(struct world *world, uint8_t node)
 {
-    const struct call call = {.kind = CALL_SCRIPT + SCRIPT_REGISTER, .node = node};
+    const struct call call = {.kind = CALL_OF(SCRIPT_REGISTER), .node = node};
     struct process *process = &world->processes[node][0];
     struct answer answer;
 

@@ -12,10 +12,9 @@
 
 #include "server.h"
 
-#define HELD_MAX                   3 /* entries that a router knows */
-#define CONTROL_MAX                2
-#define PROCESSES                  2 /* 0: the one that was started last, 1: an earlier one */
-#define PROCESS_BIT(node, process) (1U << ((node)*PROCESSES + (process)))
+#define HELD_MAX    3 /* entries that a router knows */
+#define CONTROL_MAX 2
+#define PROCESSES   2 /* 0: the one that was started last, 1: an earlier one */
 
 /* An entry that somebody has seen. Its content never changes, but it may be gone. */
 struct known {

@@ -254,8 +254,7 @@ static void on_reopen(evutil_socket_t fd, short what, void *context)
     }
 }
 
-/* A shell's usual 1024 are fewer than our connections; without a descriptor, accept() would spin.
- */
+/* A shell's usual 1024 are fewer than our connections; without one more, accept() would spin. */
 static void allow_descriptors(void)
 {
     const rlim_t wanted = CONN_COUNT_MAX + 64;

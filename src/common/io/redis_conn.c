@@ -40,35 +40,12 @@ struct redis_conn {
     struct log_repeat down;
 };
 
-enum conn_event {
-    CONN_START = 0,
-    CONN_GREETED,
-    CONN_LOST,
-    CONN_CLOSED,
-    CONN_RETRY,
-    CONN_STOP,
-    CONN_COUNT
-};
-
-#define BUG REDIS_CONN_STATE_COUNT
-
-static const enum redis_conn_state next_state[REDIS_CONN_STATE_COUNT][CONN_COUNT] = {
-    [REDIS_CONN_IDLE] = {REDIS_CONN_CONNECTING, BUG, BUG, BUG, BUG, REDIS_CONN_IDLE},
-    [REDIS_CONN_CONNECTING] = {REDIS_CONN_CONNECTING, REDIS_CONN_READY, REDIS_CONN_CLOSING, BUG,
-                               BUG, REDIS_CONN_IDLE},
-    [REDIS_CONN_READY] = {REDIS_CONN_READY, BUG, REDIS_CONN_CLOSING, BUG, BUG, REDIS_CONN_IDLE},
-    [REDIS_CONN_CLOSING] = {REDIS_CONN_CLOSING, BUG, REDIS_CONN_CLOSING, REDIS_CONN_WAITING, BUG,
-                            REDIS_CONN_IDLE},
-    [REDIS_CONN_WAITING] = {REDIS_CONN_WAITING, BUG, BUG, BUG, REDIS_CONN_CONNECTING,
-                            REDIS_CONN_IDLE},
-};
-
 /* The one writer of conn->state. */
 static void conn_step(struct redis_conn *conn, enum conn_event event)
 {
-    enum redis_conn_state next = next_state[conn->state][event];
+    enum redis_conn_state next = conn_next(conn->state, event);
 
-    assert(next != BUG);
+    assert(next != REDIS_CONN_STATE_COUNT);
     conn->state = next;
 }
 
