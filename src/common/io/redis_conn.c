@@ -36,6 +36,7 @@ struct redis_conn {
     unsigned depth;           /* callbacks of this connection's commands on the stack */
     unsigned attempt;         /* for backoff_ms() */
     int64_t ready_since_ms;   /* 0: on_lost() is not due */
+    int64_t answered_ms;      /* when the last answer came */
     char why[128];            /* the last loss, in words */
     struct log_repeat down;
 };
@@ -145,6 +146,7 @@ static void on_reply(redisAsyncContext *ac, void *reply, void *privdata)
         context_gone(conn, ac);
     inflight_take(&conn->inflight, command);
     free(command);
+    conn->answered_ms = clock_now_ms();
     conn->depth++;
     if (callback)
         callback(reply, arg);
@@ -227,13 +229,17 @@ bool redis_conn_send_formatted(struct redis_conn *conn, redis_conn_callback *cal
     return command_put(conn, command, rc);
 }
 
+/* A server that answers one command after the other over a slow link is not dead: what counts is how
+ * long the oldest command has been the next one to be answered. */
 static void check_oldest(struct redis_conn *conn)
 {
-    if (!conn->inflight.oldest)
+    const struct command *oldest = conn->inflight.oldest;
+
+    if (!oldest)
         return; /* the next command sets the timer again */
 
-    int64_t left_ms =
-        conn->inflight.oldest->sent_ms + conn->config.command_timeout_ms - clock_now_ms();
+    int64_t since_ms = oldest->sent_ms > conn->answered_ms ? oldest->sent_ms : conn->answered_ms;
+    int64_t left_ms = since_ms + conn->config.command_timeout_ms - clock_now_ms();
     if (left_ms > 0) {
         timer_set(conn, left_ms);
         return;
