@@ -31,8 +31,8 @@ struct redis_conn_config {
     struct event_base *base;
     const struct redis_url *url; /* borrowed for the life of the connection */
     const char *name;            /* CLIENT SETNAME and the log: "router-1:commands"; borrowed */
-    /* A command that has been the next to be answered for this long: the connection is dead. One that
-     * blocks in XREADGROUP needs more than BLOCK by some seconds. */
+    /* A command that has been the next to be answered for this long: the connection is dead. One
+     * that blocks in XREADGROUP needs more than BLOCK by some seconds. */
     int64_t command_timeout_ms;
     void (*on_ready)(void *arg); /* connected and greeted; commands may be sent now */
     /* A READY connection died and every outstanding command has had its callback with NULL. Comes
