@@ -2,9 +2,10 @@
 #
 #     cmake -S . -B build/arm64 -G Ninja --toolchain cmake/aarch64.cmake -DORION_SYSROOT=DIR
 #
-# ORION_SYSROOT   a folder with an arm64 Debian's headers and libraries, of the release that the
-#                 compiler comes from. The environment variable of that name does as well; it is
-#                 read once and kept in the cache. scripts/test-arm64 makes such a folder.
+# ORION_SYSROOT   absolute path of a folder with an arm64 Debian's headers and libraries, of the
+#                 release that the compiler comes from. The environment variable of that name does
+#                 as well; it is read once and kept in the cache. scripts/test-arm64 makes such a
+#                 folder.
 #
 # Needs the Debian packages gcc-aarch64-linux-gnu and libc6-dev-arm64-cross. If qemu-user-static
 # is there too, ctest runs the programs under it. QEMU_PAGESIZE=16384 in the environment of ctest
@@ -16,12 +17,13 @@ set(CMAKE_LIBRARY_ARCHITECTURE aarch64-linux-gnu)
 
 set(ORION_SYSROOT "$ENV{ORION_SYSROOT}" CACHE PATH "arm64 headers and libraries")
 set(CMAKE_TRY_COMPILE_PLATFORM_VARIABLES ORION_SYSROOT)
-if(NOT IS_DIRECTORY "${ORION_SYSROOT}/usr/lib/aarch64-linux-gnu")
-    message(FATAL_ERROR "ORION_SYSROOT (now \"${ORION_SYSROOT}\") must name a folder with an arm64 "
-                        "Debian's headers and libraries: scripts/test-arm64 makes one")
+if(NOT IS_ABSOLUTE "${ORION_SYSROOT}" OR
+   NOT IS_DIRECTORY "${ORION_SYSROOT}/usr/lib/aarch64-linux-gnu")
+    message(FATAL_ERROR "ORION_SYSROOT (now \"${ORION_SYSROOT}\") must be the absolute path of a "
+                        "folder with an arm64 Debian's headers and libraries: "
+                        "scripts/test-arm64 makes one")
 endif()
-# Absolute: CMake reads this file in other working directories too.
-file(REAL_PATH "${ORION_SYSROOT}" CMAKE_SYSROOT BASE_DIRECTORY "${CMAKE_BINARY_DIR}")
+set(CMAKE_SYSROOT "${ORION_SYSROOT}")
 
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)

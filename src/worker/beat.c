@@ -85,6 +85,19 @@ static void call_routers(struct worker *w)
         beat->told = beat->sent;
 }
 
+/* A gate of its own: other commands may be obeyed meanwhile. */
+static void tell_refused(struct worker *w, const struct redisReply *reply)
+{
+    struct log_repeat *refused = &w->beat.refused;
+    const char *why = reply_error(reply);
+
+    if (log_repeat_begin(refused, clock_now_ms())) {
+        log_warn("event=redis_refused what=beat why=\"%s\" repeats=%u",
+                 why ? why : "an answer that was not expected", refused->repeats);
+    }
+    session_mend(w, reply);
+}
+
 static void on_beat(const struct redisReply *reply, void *arg)
 {
     struct worker *w = arg;
@@ -98,13 +111,15 @@ static void on_beat(const struct redisReply *reply, void *arg)
     } else if (redis_command_said(reply, "unregistered")) {
         session_on_unregistered(w);
     } else if (redis_command_said(reply, "ok") && reply_i64(reply_at(reply, 2), &drained)) {
+        if (log_repeat_end(&w->beat.refused))
+            log_info("event=redis_obeys what=beat after=%u", w->beat.refused.repeats);
         w->node.is_drained = drained != 0;
         node_judge(w);
         call_routers(w);
         session_on_alive(w);
         hear_verdicts(w, reply);
     } else {
-        session_refused(w, "beat", reply);
+        tell_refused(w, reply);
     }
 }
 

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "common/buf.h"
+#include "common/log.h"
 #include "common/span.h"
 
 #include "availability.h"
@@ -31,6 +32,7 @@ struct beat {
     unsigned repeats; /* how many more follow at short intervals */
     bool is_due;
     bool is_on_its_way;
+    struct log_repeat refused;
     enum availability_reason sent; /* in the heartbeat that is on its way */
     enum availability_reason told; /* the last for which routers were called */
     struct {

@@ -7,8 +7,13 @@
 #include "common/json.h"
 #include "common/request.h"
 
+#include "http_call.h"
 #include "jobs.h"
 #include "worker.h"
+
+/* A deadline behind this one, in the year 5138, was written by no router; Redis takes times to live
+ * only up to a limit. */
+#define DEADLINE_MAX_MS INT64_C(100000000000000)
 
 /* Escaping can make a text six times as long ("\u0001"). */
 #define ESCAPE_FACTOR 6
@@ -45,14 +50,16 @@ void job_take_request(struct job *job, const struct request *request)
         (void)span_copy(span_str(request->model_name), job->model, sizeof job->model);
     (void)span_copy(request->tried, job->tried, sizeof job->tried);
     take_conversation(job, request);
-    job->has_metadata = request->metadata.ptr != NULL;
+    job->has_metadata =
+        request->metadata.ptr != NULL && request->metadata.len <= sizeof job->metadata;
     job->metadata_len = copy_bytes(request->metadata, job->metadata, sizeof job->metadata);
     job->wants_stream = request->stream;
     job->wants_progress = request->progress;
     job->kind = request->kind;
     job->attempt = request->attempt > 0 ? request->attempt : 1;
     job->submitted_ms = request->submitted_ms;
-    job->deadline_redis_ms = request->deadline_ms;
+    job->deadline_redis_ms =
+        request->deadline_ms < DEADLINE_MAX_MS ? request->deadline_ms : DEADLINE_MAX_MS;
 }
 
 static enum body_kind body_kind_of(enum request_kind kind)
@@ -86,7 +93,9 @@ int job_build_body(struct job *job, const struct request *request,
         .allow_runner_options = config->allow_runner_options,
     };
 
-    buf_init(&job->body, ESCAPE_FACTOR * (request->model.len + request->payload.len) +
-                             request->params.len + BODY_SLACK_BYTES);
+    size_t max_bytes = ESCAPE_FACTOR * (request->model.len + request->payload.len) +
+                       request->params.len + BODY_SLACK_BYTES;
+
+    buf_init(&job->body, max_bytes < HTTP_BODY_MAX_BYTES ? max_bytes : HTTP_BODY_MAX_BYTES);
     return body_build(&body, &job->body, job->dropped, err);
 }

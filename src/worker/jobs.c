@@ -124,7 +124,8 @@ bool jobs_give_back(struct worker *w, const struct redisReply *entry,
     if (!job)
         return true;
     job->only_handed = true;
-    give_back(job, how); /* also an invalid one: the router will tell the client */
+    if (job->state == JOB_FETCHED || !how->was_delivered) /* else its refusal is told from here */
+        give_back(job, how);
     job_drive(job, clock_now_ms());
     return true;
 }
@@ -334,10 +335,15 @@ static void rest(struct job *job, int64_t now_ms)
 
 static void start(struct job *job, int64_t now_ms)
 {
+    static const struct jobs_give_back stopping = {.was_delivered = true,
+                                                   .why = "the node is stopping"};
     struct worker *w = job->worker;
 
-    if (now_ms >= job->start_ms && session_can_write(w) && !w->leave.is_stopping)
+    if (w->leave.is_stopping) {
+        give_back(job, &stopping); /* start.lua was on its way, and was refused */
+    } else if (now_ms >= job->start_ms && session_can_write(w)) {
         publish_start(job);
+    }
 }
 
 void job_drive(struct job *job, int64_t now_ms)

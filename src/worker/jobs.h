@@ -151,7 +151,8 @@ struct jobs_give_back {
     const char *why;    /* becomes last_error; static */
 };
 
-/* Gives an entry back to the routers without running it. False as above. */
+/* Gives an entry back to the routers without running it; one that is no request and was delivered
+ * is answered with its error instead. False as above. */
 bool jobs_give_back(struct worker *w, const struct redisReply *entry,
                     const struct jobs_give_back *how);
 

@@ -23,6 +23,7 @@ void leave_begin(struct worker *w)
     leave->is_stopping = true;
     leave->abort_ms = now_ms + w->config.drain_timeout_ms;
     leave->exit_ms = leave->abort_ms + LEAVE_GRACE_MS;
+    leave->alone_ms = now_ms + LEAVE_GRACE_MS;
     log_info("event=stopping node=%s running=%u drain_timeout_ms=%lld", w->config.node_id,
              jobs_held(w), (long long)w->config.drain_timeout_ms);
     feed_stop(w);
@@ -134,7 +135,9 @@ void leave_tick(struct worker *w, int64_t now_ms)
         leave->has_aborted = true;
         jobs_give_back_all(w, true);
     }
-    if (now_ms >= leave->exit_ms) {
+    if (session_can_write(w) || jobs_held(w) > 0)
+        leave->alone_ms = now_ms + LEAVE_GRACE_MS;
+    if (now_ms >= leave->exit_ms || now_ms >= leave->alone_ms) {
         gone(w, "Redis did not take the farewell; the routers will take back what is left");
         return;
     }

@@ -10,8 +10,8 @@
  *   after drain_timeout: what still runs is aborted and given back as a further attempt
  *   the stream is empty: goodbye.lua removes the health entry, and the process ends
  *
- * Ends in any case LEAVE_GRACE_MS after drain_timeout: if Redis is away, the routers will notice
- * our silence and take everything back.
+ * Ends in any case LEAVE_GRACE_MS after drain_timeout, and after LEAVE_GRACE_MS without Redis and
+ * without work: the routers will notice our silence and take everything back.
  */
 
 #include <stdbool.h>
@@ -29,6 +29,7 @@ struct leave {
     bool is_asking;   /* a command is on its way */
     bool wants_look;  /* there are entries on the stream that nobody here knows */
     int64_t abort_ms, exit_ms, next_ms;
+    int64_t alone_ms; /* without Redis and without work it ends then; put off while it has either */
 };
 
 /* The first SIGTERM. */

@@ -1,6 +1,7 @@
 #include "node.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "common/log.h"
 
@@ -11,24 +12,25 @@ int node_init(struct worker *w, struct err *err)
     return sensors_init(&w->node.sensors, w->config.root, err);
 }
 
+/* With the last reading, whether or not it is what made the change. */
 static void log_change(const struct worker *w, const struct availability_change *change)
 {
+    const struct sensor_reading *last = &w->node.reading;
     char temp[32] = "-", ram[32] = "-";
 
-    if (change->has_temp) {
-        (void)snprintf(temp, sizeof temp, "%d.%d", change->temp_mc / 1000,
-                       (change->temp_mc < 0 ? -change->temp_mc : change->temp_mc) % 1000 / 100);
+    if (last->has_temp) {
+        (void)snprintf(temp, sizeof temp, "%s%d.%d", last->temp_mc < 0 ? "-" : "",
+                       abs(last->temp_mc) / 1000, abs(last->temp_mc) % 1000 / 100);
     }
-    if (change->has_ram) {
-        (void)snprintf(ram, sizeof ram, "%d.%d", change->ram_permille / 10,
-                       change->ram_permille % 10);
-    }
+    if (last->has_ram)
+        (void)snprintf(ram, sizeof ram, "%d.%d", last->ram_permille / 10, last->ram_permille % 10);
     log_info("event=availability node=%s from=\"%s\" to=\"%s\" temp_c=%s ram_percent=%s",
              w->config.node_id, availability_reason_name(change->from),
              availability_reason_name(change->to), temp, ram);
 }
 
-void node_judge(struct worker *w)
+/* `reading` is NULL unless it is a new one: a silent sensor is counted once for each reading. */
+static void judge(struct worker *w, const struct sensor_reading *reading)
 {
     const struct availability_limits limits = {
         .temp_max_mc = (int32_t)w->config.temp_max_mc,
@@ -37,7 +39,7 @@ void node_judge(struct worker *w)
         .ram_resume_permille = (int32_t)(worker_config_ram_resume_pct(&w->config) * 10),
     };
     const struct availability_input input = {
-        .reading = &w->node.reading,
+        .reading = reading,
         .ollama = w->poller.state,
         .drained = w->node.is_drained,
         .stopping = w->leave.is_stopping,
@@ -48,6 +50,11 @@ void node_judge(struct worker *w)
         return;
     log_change(w, &change);
     beat_soon(w);
+}
+
+void node_judge(struct worker *w)
+{
+    judge(w, NULL);
 }
 
 /* Within the window of the CPU load a copy is read, so that the window goes on: the rest is fresh,
@@ -69,7 +76,7 @@ void node_read(struct worker *w, int64_t now_ms)
         node->reading.has_swap_in = last.has_swap_in;
         node->reading.swap_in_deci = last.swap_in_deci;
     }
-    node_judge(w);
+    judge(w, &node->reading);
 }
 
 void node_learn(struct worker *w, const char *model_name, const struct rates_sample *sample,

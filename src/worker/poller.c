@@ -139,8 +139,10 @@ static void take_ps(struct worker *w, const struct http_outcome *outcome)
     if (is_whole && outcome->status == 200) {
         if (ps_decode(buf_span(&poller->answer), &poller->ps, &err) < 0) {
             log_debug("event=ps_garbage why=\"%s\"", err.msg);
-        } else if (resident_hash(&poller->ps) != before) {
-            beat_soon(w);
+        } else {
+            poller->is_ps_fresh = true;
+            if (resident_hash(&poller->ps) != before)
+                beat_soon(w);
         }
         node_on_resident(w);
         probe_on_resident(w);
@@ -233,6 +235,7 @@ void poller_tick(struct worker *w, int64_t now_ms)
         return;
     poller->is_soon = false;
     poller->has_asked_ps_twice = false;
+    poller->is_ps_fresh = false;
     poller->next_ms = now_ms + w->config.health_interval_ms;
     ask(w, POLLER_VERSION);
 }

@@ -34,6 +34,7 @@ struct poller {
     struct buf answer;
     enum ollama_state state;
     unsigned failures;       /* in a row, of /api/version */
+    bool is_ps_fresh;        /* /api/ps has answered in this round */
     bool has_asked_ps_twice; /* in this round: an empty 500 is a known race of Ollama's */
     bool wants_tags;
     bool is_soon;

@@ -45,15 +45,20 @@ void probe_clear(struct worker *w, const char *model_name)
 void probe_suspect(struct worker *w, const char *model_name, bool embeds_only)
 {
     struct probe *probe = &w->probe;
+    int64_t now_ms = clock_now_ms();
+    struct suspect *suspect = find(probe, model_name);
 
-    if (find(probe, model_name))
+    if (suspect) {
+        suspect->lapse_ms = now_ms + PROBE_LAPSE_MS;
         return;
+    }
     if (probe->n == PROBE_MAX)
         drop(probe, 0);
-    struct suspect *suspect = &probe->suspects[probe->n++];
+    suspect = &probe->suspects[probe->n++];
     *suspect = (struct suspect){
         .embeds_only = embeds_only,
-        .next_ms = clock_now_ms() + PROBE_PAUSE_MS,
+        .next_ms = now_ms + PROBE_PAUSE_MS,
+        .lapse_ms = now_ms + PROBE_LAPSE_MS,
     };
     (void)snprintf(suspect->model, sizeof suspect->model, "%s", model_name);
     log_warn("event=model_suspect node=%s model=%s", w->config.node_id, model_name);
@@ -103,6 +108,8 @@ static void on_done(const struct http_outcome *outcome, void *arg)
         clear(w, probe->model, "it has answered the probe");
     } else if (suspect) {
         suspect->next_ms = clock_now_ms() + PROBE_RETRY_MS;
+        if (outcome->status == 400) /* "does not support generate" */
+            suspect->embeds_only = true;
         log_debug("event=probe_failed model=%s why=\"%s\" status=%d", probe->model, outcome->why,
                   outcome->status);
     }
@@ -131,17 +138,34 @@ static void start(struct worker *w, const struct suspect *suspect)
                                            });
 }
 
+static bool can_probe(const struct worker *w, const struct suspect *suspect)
+{
+    const struct ps_model *resident = ps_find(&w->poller.ps, suspect->model);
+
+    return resident && !resident->embeds_only && !suspect->embeds_only;
+}
+
+static void lapse(struct worker *w, int64_t now_ms)
+{
+    for (size_t i = w->probe.n; i-- > 0;) {
+        const struct suspect *suspect = &w->probe.suspects[i];
+        if (now_ms >= suspect->lapse_ms && !can_probe(w, suspect))
+            clear(w, suspect->model, "it cannot be probed, and some time has passed");
+    }
+}
+
 void probe_tick(struct worker *w, int64_t now_ms)
 {
     struct probe *probe = &w->probe;
 
-    if (probe->call || w->leave.is_stopping || w->poller.state != OLLAMA_UP)
+    lapse(w, now_ms);
+    if (probe->call || w->leave.is_stopping || w->poller.state != OLLAMA_UP ||
+        !w->poller.is_ps_fresh)
         return;
     for (size_t i = 0; i < probe->n; i++) {
         const struct suspect *suspect = &probe->suspects[i];
-        const struct ps_model *resident = ps_find(&w->poller.ps, suspect->model);
-        if (!resident || resident->embeds_only || suspect->embeds_only ||
-            now_ms < suspect->next_ms || jobs_runs_model(w, suspect->model))
+        if (!can_probe(w, suspect) || now_ms < suspect->next_ms ||
+            jobs_runs_model(w, suspect->model))
             continue;
         start(w, suspect);
         return;

@@ -179,7 +179,8 @@ void publish_end(struct job *job, int64_t now_ms)
 {
     struct ending *ending = &job->ending;
 
-    if (ending->is_sent || now_ms < ending->send_ms || !session_can_write(job->worker))
+    if (ending->is_sent || now_ms < ending->send_ms || !session_can_write(job->worker) ||
+        redis_conn_pending_bytes(job->worker->session.commands) >= REDIS_CONN_HOLD_BYTES)
         return;
     switch (ending->kind) {
     case ENDING_DONE:

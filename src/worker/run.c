@@ -110,6 +110,8 @@ static void on_data(struct span bytes, void *arg)
         size_t room = job->refusal.max_bytes - job->refusal.len;
         (void)buf_add(&job->refusal, bytes.ptr, bytes.len < room ? bytes.len : room);
         job->times.last_piece_ms = now_ms;
+        if (bytes.len >= room) /* enough is known; it may have no end */
+            job_stop(job, VERDICT_EVENT_HTTP_STATUS, buf_span(&job->refusal));
         return;
     }
     if (job->times.last_piece_ms == 0)

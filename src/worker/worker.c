@@ -43,7 +43,7 @@ static void on_reload(void *arg)
         (void)snprintf(fresh.node_id, sizeof fresh.node_id, "%s", w->config.node_id);
     daemon_reload_apply(w->program, &fresh, &w->config);
     daemon_log_level(w->config.log_level);
-    node_judge(w);
+    node_read(w, clock_now_ms()); /* new limits count at once */
     beat_soon(w);
 }
 
