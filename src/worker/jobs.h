@@ -63,11 +63,9 @@ struct job_stream {
     bool is_on_its_way; /* one entry is unanswered: the others merge meanwhile */
     bool is_off;        /* no chunks (any more) */
     bool has_sent;      /* the client has seen some of this attempt */
-    struct buf rest;    /* at the end: all entries that were not acknowledged, "\n" behind each */
-    int64_t rest_seq;   /* of the first of them */
+    struct buf rest;    /* at the end: what is left to send, "\n" behind each entry */
     bool has_rest;
-    bool is_rest_sent; /* and, as far as we know, not lost with the connection */
-    int64_t send_ms;   /* after a refusal: not before this moment */
+    int64_t send_ms; /* after a refusal: not before this moment */
 };
 
 struct job {

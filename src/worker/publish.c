@@ -167,8 +167,6 @@ static void on_chunk(const struct redisReply *reply, void *arg)
 
     job->outstanding--;
     job->stream.is_on_its_way = false;
-    if (!reply)
-        job->stream.is_rest_sent = false;
     if (chunk_told(job, reply)) {
         buf_clear(&job->stream.out);
         job->stream.seq++;
@@ -248,7 +246,6 @@ static void collect_rest(struct job *job, int64_t now_ms)
     struct job_stream *stream = &job->stream;
 
     stream->has_rest = true;
-    stream->rest_seq = stream->seq;
     buf_init(&stream->rest, 2 * stream->out.max_bytes);
     do {
         if (stream->out.len > 0 && buf_add_span(&stream->rest, buf_span(&stream->out)))
@@ -257,40 +254,46 @@ static void collect_rest(struct job *job, int64_t now_ms)
     } while (chunks_take(&stream->chunks, now_ms, &stream->out));
 }
 
+/* The first of the rest: an entry and the "\n" behind it. */
+static size_t rest_first_bytes(const struct job_stream *stream)
+{
+    const char *end = memchr(stream->rest.ptr, '\n', stream->rest.len);
+
+    return end ? (size_t)(end - stream->rest.ptr) + 1 : stream->rest.len;
+}
+
 static void on_rest(const struct redisReply *reply, void *arg)
 {
     struct job *job = arg;
+    struct job_stream *stream = &job->stream;
 
     job->outstanding--;
-    if (!reply)
-        job->stream.is_rest_sent = false;
+    stream->is_on_its_way = false;
+    if (reply && chunk_told(job, reply)) {
+        buf_drop_front(&stream->rest, rest_first_bytes(stream));
+        stream->seq++;
+    } else if (reply) {
+        buf_clear(&stream->rest); /* refused: the client has the beginning, and then `done` */
+    }
     job_drive(job, clock_now_ms());
 }
 
-/* The commands of one connection are carried out in order, so they go out back to back, and no
- * answer is waited for; only a lost connection makes it necessary to send them again. */
-void publish_rest(struct job *job, int64_t now_ms)
+bool publish_rest(struct job *job, int64_t now_ms)
 {
     struct job_stream *stream = &job->stream;
-    bool skip = stream->is_on_its_way;
 
     if (!job->wants_stream || stream->is_off)
-        return;
+        return true;
+    if (stream->is_on_its_way)
+        return false;
     if (!stream->has_rest)
         collect_rest(job, now_ms);
-    if (stream->is_rest_sent || stream->rest.failed)
-        return;
-    stream->is_rest_sent = true;
-    struct span left = buf_span(&stream->rest);
-    for (int64_t seq = stream->rest_seq; left.len > 0; seq++) {
-        const char *end = memchr(left.ptr, '\n', left.len);
-        size_t len = end ? (size_t)(end - left.ptr) : left.len;
-        if (!skip)
-            (void)send_chunk(job, (struct span){left.ptr, len}, seq, on_rest);
-        skip = false;
-        left.ptr += end ? len + 1 : len;
-        left.len -= end ? len + 1 : len;
-    }
+    if (stream->rest.len == 0)
+        return true;
+
+    struct span first = {stream->rest.ptr, rest_first_bytes(stream) - 1};
+    stream->is_on_its_way = send_chunk(job, first, stream->seq, on_rest);
+    return false;
 }
 
 /* --- bury ------------------------------------------------------------------------------------- */

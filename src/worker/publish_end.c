@@ -184,8 +184,8 @@ void publish_end(struct job *job, int64_t now_ms)
         return;
     switch (ending->kind) {
     case ENDING_DONE:
-        publish_rest(job, now_ms);
-        ending->is_sent = send_finish(job);
+        if (publish_rest(job, now_ms))
+            ending->is_sent = send_finish(job);
         break;
     case ENDING_ERROR:
         ending->is_sent = send_finish(job);

@@ -21,8 +21,9 @@ bool publish_call(struct job *job, enum script script, const struct script_args 
 /* An error reply: logged when it begins, and not each time. */
 void publish_refused(struct job *job, const char *what, const struct redisReply *reply);
 
-/* Before a `done` entry: all chunks that are not acknowledged, due or not. Again, after a lost
- * connection, under the same numbers. */
-void publish_rest(struct job *job, int64_t now_ms);
+/* Sends what is left of the chunks, one after the other, each when the one before it is
+ * acknowledged: a script that the server has forgotten is sent again later, and would come behind
+ * what follows it. True when nothing is left, or was refused: then `done` may go out. */
+bool publish_rest(struct job *job, int64_t now_ms);
 
 #endif

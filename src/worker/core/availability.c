@@ -78,12 +78,6 @@ bool availability_update(struct availability *availability,
         return false;
 
     *ret_change = (struct availability_change){.from = from, .to = availability->reason};
-    if (input->reading) {
-        ret_change->has_temp = input->reading->has_temp;
-        ret_change->temp_mc = input->reading->temp_mc;
-        ret_change->has_ram = input->reading->has_ram;
-        ret_change->ram_permille = input->reading->ram_permille;
-    }
     return true;
 }
 

@@ -77,14 +77,10 @@ struct availability {
     struct availability_latch ram;
 };
 
-/* For the log line: what changed, and the readings that made it change. */
+/* For the log line. */
 struct availability_change {
     enum availability_reason from;
     enum availability_reason to;
-    bool has_temp;
-    bool has_ram;
-    int32_t temp_mc;
-    int32_t ram_permille;
 };
 
 /* Takes in the newest facts. True, with *ret_change filled, if the reason changed; otherwise false
