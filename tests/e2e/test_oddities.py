@@ -71,7 +71,7 @@ def test_a_line_of_20_mb_costs_bounded_memory(cluster):
 
 def test_a_large_answer_below_reply_max_comes_whole(cluster):
     sim = cluster.sim()
-    cluster.router()
+    cluster.router(node_late="20s", node_lost="20s")  # 20 MB take seconds under a sanitizer
     cluster.worker("pi-1", sim, reply_max="64MiB")
     sim.fault("long-line=20MB,count=1")
     assert len(cluster.ask(timeout=30, prompt="hi").text) >= 20 * 10**6

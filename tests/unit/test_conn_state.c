@@ -1,8 +1,8 @@
 /* The state machine of a Redis connection, by exhaustion: each state, each event. */
 
-#include "common/conn_state.h"
-
 #include <stdbool.h>
+
+#include "common/conn_state.h"
 
 #include "test.h"
 

@@ -229,8 +229,8 @@ bool redis_conn_send_formatted(struct redis_conn *conn, redis_conn_callback *cal
     return command_put(conn, command, rc);
 }
 
-/* A server that answers one command after the other over a slow link is not dead: what counts is how
- * long the oldest command has been the next one to be answered. */
+/* A server that answers one command after the other over a slow link is not dead: what counts is
+ * how long the oldest command has been the next one to be answered. */
 static void check_oldest(struct redis_conn *conn)
 {
     const struct command *oldest = conn->inflight.oldest;

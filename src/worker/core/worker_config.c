@@ -106,7 +106,7 @@ const struct setting worker_settings[] = {
      AT(reply_max_bytes),
      .default_text = "16MiB",
      .min = KIB,
-     .max = 256 * MIB,
+     .max = 128 * MIB,
      .why = "Largest answer held in memory; a larger one gets reply_too_large."},
     {.key = "num_ctx",
      .type = SETTING_NUMBER,
