@@ -254,12 +254,20 @@ static void collect_rest(struct job *job, int64_t now_ms)
     } while (chunks_take(&stream->chunks, now_ms, &stream->out));
 }
 
-/* The first of the rest: an entry and the "\n" behind it. */
-static size_t rest_first_bytes(const struct job_stream *stream)
+/* The first entry of the rest, without the "\n" behind it. */
+static struct span rest_first(const struct job_stream *stream)
 {
     const char *end = memchr(stream->rest.ptr, '\n', stream->rest.len);
 
-    return end ? (size_t)(end - stream->rest.ptr) + 1 : stream->rest.len;
+    return (struct span){stream->rest.ptr,
+                         end ? (size_t)(end - stream->rest.ptr) : stream->rest.len};
+}
+
+static void rest_drop_first(struct job_stream *stream)
+{
+    size_t len = rest_first(stream).len;
+
+    buf_drop_front(&stream->rest, len < stream->rest.len ? len + 1 : len);
 }
 
 static void on_rest(const struct redisReply *reply, void *arg)
@@ -270,7 +278,7 @@ static void on_rest(const struct redisReply *reply, void *arg)
     job->outstanding--;
     stream->is_on_its_way = false;
     if (reply && chunk_told(job, reply)) {
-        buf_drop_front(&stream->rest, rest_first_bytes(stream));
+        rest_drop_first(stream);
         stream->seq++;
     } else if (reply) {
         buf_clear(&stream->rest); /* refused: the client has the beginning, and then `done` */
@@ -291,8 +299,7 @@ bool publish_rest(struct job *job, int64_t now_ms)
     if (stream->rest.len == 0)
         return true;
 
-    struct span first = {stream->rest.ptr, rest_first_bytes(stream) - 1};
-    stream->is_on_its_way = send_chunk(job, first, stream->seq, on_rest);
+    stream->is_on_its_way = send_chunk(job, rest_first(stream), stream->seq, on_rest);
     return false;
 }
 
