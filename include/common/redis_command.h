@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "common/keys.h"
 #include "common/redis_conn.h"
 
 #define REDIS_COMMAND_ARGS_MAX 16
@@ -14,6 +15,13 @@
 /* redis_conn_send() for NUL-terminated arguments, 1 to REDIS_COMMAND_ARGS_MAX. */
 bool redis_command_send(struct redis_conn *conn, redis_conn_callback *callback, void *arg, int argc,
                         const char *const *argv);
+
+/* Appends an entry to P:events, which keeps about STREAM_KEEP_TEXT of them: `argc` texts, names and
+ * values in turn, at most REDIS_COMMAND_EVENT_MAX. Nothing depends on an event arriving, so the
+ * answer is not looked at. False if the connection is not READY. */
+#define REDIS_COMMAND_EVENT_MAX (REDIS_COMMAND_ARGS_MAX - 6)
+bool redis_command_event(struct redis_conn *conn, const struct keys *keys, int argc,
+                         const char *const *argv);
 
 /* Is it the answer of a script, an array that begins with `word`? */
 bool redis_command_said(const struct redisReply *reply, const char *word);

@@ -186,18 +186,13 @@ static void add_to_window(struct router *router, const struct request *request, 
 static void announce(struct router *router, const struct request *request)
 {
     char id[REQUEST_ID_MAX + 1];
-    const char *argv[] = {"XADD",           router->keys.events,
-                          "MAXLEN",         "~",
-                          STREAM_KEEP_TEXT, "*",
-                          "event",          "queued",
-                          "request_id",     id,
-                          "model",          request->model_name,
-                          "router",         router->id};
+    const char *argv[] = {"event",  "queued",  "request_id", id, "model", request->model_name,
+                          "router", router->id};
 
     if (request->came_back)
         return;
     (void)span_copy(request->request_id, id, sizeof id);
-    (void)redis_command_send(router->commands, NULL, NULL, 14, argv);
+    (void)redis_command_event(router->commands, &router->keys, 8, argv);
 }
 
 static void accept_request(struct router *router, const struct request *request)

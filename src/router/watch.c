@@ -25,22 +25,9 @@
 static void publish(struct router *router, const char *event, const struct node *node,
                     const char *why)
 {
-    const char *argv[] = {"XADD",
-                          router->keys.events,
-                          "MAXLEN",
-                          "~",
-                          STREAM_KEEP_TEXT,
-                          "*",
-                          "event",
-                          event,
-                          "node",
-                          node->id,
-                          "why",
-                          why,
-                          "router",
-                          router->id};
+    const char *argv[] = {"event", event, "node", node->id, "why", why, "router", router->id};
 
-    (void)redis_command_send(router->commands, NULL, NULL, 14, argv);
+    (void)redis_command_event(router->commands, &router->keys, 8, argv);
 }
 
 static void log_state(const struct fleet_change *change, const struct node *node)

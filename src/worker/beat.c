@@ -68,20 +68,10 @@ static void call_routers(struct worker *w)
 {
     struct beat *beat = &w->beat;
     const char *event = beat->sent == AVAILABILITY_OK ? "node_available" : "node_unavailable";
-    const char *argv[] = {"XADD",
-                          w->keys.events,
-                          "MAXLEN",
-                          "~",
-                          STREAM_KEEP_TEXT,
-                          "*",
-                          "event",
-                          event,
-                          "node",
-                          w->config.node_id,
-                          "why",
-                          availability_reason_name(beat->sent)};
+    const char *argv[] = {"event",           event, "node",
+                          w->config.node_id, "why", availability_reason_name(beat->sent)};
 
-    if (beat->sent != beat->told && redis_command_send(w->session.commands, NULL, NULL, 12, argv))
+    if (beat->sent != beat->told && redis_command_event(w->session.commands, &w->keys, 6, argv))
         beat->told = beat->sent;
 }
 

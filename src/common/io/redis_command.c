@@ -19,6 +19,18 @@ bool redis_command_send(struct redis_conn *conn, redis_conn_callback *callback, 
     return redis_conn_send(conn, callback, arg, argc, args, len);
 }
 
+bool redis_command_event(struct redis_conn *conn, const struct keys *keys, int argc,
+                         const char *const *argv)
+{
+    const char *all[REDIS_COMMAND_ARGS_MAX] = {"XADD", keys->events,     "MAXLEN",
+                                               "~",    STREAM_KEEP_TEXT, "*"};
+
+    assert(argc > 0 && argc <= REDIS_COMMAND_EVENT_MAX && argc % 2 == 0);
+    for (int i = 0; i < argc; i++)
+        all[6 + i] = argv[i];
+    return redis_command_send(conn, NULL, NULL, 6 + argc, all);
+}
+
 bool redis_command_said(const struct redisReply *reply, const char *word)
 {
     return span_is(reply_span(reply_at(reply, 0)), word);
