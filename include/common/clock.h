@@ -18,6 +18,10 @@ void clock_next_iteration(void);
 /* Monotonic milliseconds since some fixed moment; > 0. */
 int64_t clock_now_ms(void);
 
+/* Monotonic microseconds at this very moment, for who compares them with CLOCK_MONOTONIC itself
+ * (systemd, a round trip). Not remembered. */
+int64_t clock_monotonic_us(void);
+
 /* Wall-clock seconds, for the time stamp of a log line outside systemd. Never for a decision. */
 int64_t clock_wall_s(void);
 

@@ -2,7 +2,8 @@
 #define COMMON_LOOP_H
 
 /*
- * The one event loop of a daemon: a libevent base, the signals, one periodic tick. Not thread-safe.
+ * The one event loop of a daemon: a libevent base, the signals, one periodic tick, and
+ * what the service manager wants to hear of them (notify.h). Not thread-safe.
  */
 
 #include <stdint.h>

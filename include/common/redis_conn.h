@@ -63,6 +63,10 @@ void redis_conn_stop(struct redis_conn *conn);
 
 bool redis_conn_is_ready(const struct redis_conn *conn);
 
+/* Why the connection was lost or could not be made the last time, in words; "" if never. Borrowed
+ * until the next callback. */
+const char *redis_conn_why(const struct redis_conn *conn);
+
 /* Commands sent and not answered, and their bytes. A caller with more to send holds back above
  * REDIS_CONN_HOLD_BYTES: what Redis does not take lies in our memory. */
 unsigned redis_conn_pending(const struct redis_conn *conn);

@@ -9,6 +9,7 @@
 #include "common/daemon.h"
 #include "common/err.h"
 #include "common/loop.h"
+#include "common/notify.h"
 #include "common/redis_command.h"
 #include "common/reply.h"
 #include "common/scripts.h"
@@ -21,6 +22,7 @@
 #include "listen.h"
 #include "presence.h"
 #include "router_state.h"
+#include "service.h"
 #include "shed.h"
 #include "sweep.h"
 #include "watch.h"
@@ -42,6 +44,7 @@ static void become_ready(struct router *router)
     redis_conn_start(router->intake);
     redis_conn_start(router->listen);
     intake_start(router);
+    notify_ready();
 }
 
 /* The origin's group is the last thing to be made: with it everything a router needs is there. */
@@ -154,6 +157,7 @@ static void on_tick(void *arg)
         stop_when_idle(router);
         return;
     }
+    service_tick(router);
     if (!router->redis_ok)
         return;
     presence_tick(router);
@@ -184,6 +188,7 @@ static void on_stop(void *arg)
 
     log_info("event=stopping router=%s waiting=%u", router->id,
              (unsigned)window_count(&router->window));
+    notify_stopping(STOP_PATIENCE_MS);
     router->stopping = true;
     router->stop_ms = clock_now_ms();
     redis_conn_stop(router->intake);

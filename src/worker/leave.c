@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/loop.h"
+#include "common/notify.h"
 #include "common/redis_command.h"
 #include "common/reply.h"
 #include "common/scripts.h"
@@ -24,6 +25,7 @@ void leave_begin(struct worker *w)
     leave->abort_ms = now_ms + w->config.drain_timeout_ms;
     leave->exit_ms = leave->abort_ms + LEAVE_GRACE_MS;
     leave->alone_ms = now_ms + LEAVE_GRACE_MS;
+    notify_stopping(w->config.drain_timeout_ms + LEAVE_GRACE_MS);
     log_info("event=stopping node=%s running=%u drain_timeout_ms=%lld", w->config.node_id,
              jobs_held(w), (long long)w->config.drain_timeout_ms);
     feed_stop(w);

@@ -25,6 +25,7 @@ static void on_tick(void *arg)
     control_tick(w, now_ms);
     beat_tick(w, now_ms);
     leave_tick(w, now_ms);
+    service_tick(w, now_ms);
 }
 
 static void on_stop(void *arg)

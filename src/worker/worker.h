@@ -4,9 +4,9 @@
 /*
  * Owns everything of orion-worker and wires it: the loop, the connections, the jobs. The modules
  * around it (session, reconcile, feed, control, jobs, run, publish, node, beat, poller, probe,
- * leave) are parts of one struct; each takes a `struct worker *`, keeps its own part, and calls
- * the others by their headers only. Not thread-safe: one event loop per process. Never blocks, but
- * for what redis_conn.h says about host names.
+ * leave, service) are parts of one struct; each takes a `struct worker *`, keeps its own part, and
+ * calls the others by their headers only. Not thread-safe: one event loop per process. Never
+ * blocks, but for what redis_conn.h says about host names.
  */
 
 #include "common/keys.h"
@@ -21,6 +21,7 @@
 #include "poller.h"
 #include "probe.h"
 #include "reconcile.h"
+#include "service.h"
 #include "session.h"
 #include "worker_config.h"
 
@@ -53,6 +54,7 @@ struct worker {
     struct poller poller;
     struct probe probe;
     struct leave leave;
+    struct service service;
     int exit_status;
 };
 

@@ -23,6 +23,16 @@ int64_t clock_now_ms(void)
     return now_ms;
 }
 
+int64_t clock_monotonic_us(void)
+{
+    struct timespec ts;
+    int rc = clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    assert(rc == 0);
+    (void)rc;
+    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
 int64_t clock_wall_s(void)
 {
     return (int64_t)time(NULL);

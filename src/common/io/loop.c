@@ -7,6 +7,7 @@
 #include "common/alloc.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/notify.h"
 
 enum loop_end {
     LOOP_GOING = 0,
@@ -17,6 +18,7 @@ enum loop_end {
 struct loop {
     struct event_base *base;
     struct event *tick, *sigterm, *sigint, *sighup;
+    struct event *alive; /* NULL: no service manager listens */
     struct loop_handlers handlers;
     bool stop_asked;
     enum loop_end end;
@@ -35,6 +37,15 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void)what;
     if (loop->handlers.on_tick)
         loop->handlers.on_tick(loop->handlers.arg);
+}
+
+/* An event like any other: it comes only if the loop gets round to it. */
+static void on_alive(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    (void)arg;
+    notify_alive();
 }
 
 static void on_stop_signal(evutil_socket_t fd, short what, void *arg)
@@ -59,8 +70,10 @@ static void on_reload_signal(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
+    notify_reloading();
     if (loop->handlers.on_reload)
         loop->handlers.on_reload(loop->handlers.arg);
+    notify_reloaded();
 }
 
 static void add_or_die(struct event *event, const struct timeval *timeout)
@@ -69,6 +82,17 @@ static void add_or_die(struct event *event, const struct timeval *timeout)
         return;
     log_err("event=loop_failed why=\"cannot set up the event loop (too few file descriptors?)\"");
     exit(EXIT_FAILURE);
+}
+
+static void add_alive(struct loop *loop)
+{
+    notify_open();
+    const struct timeval interval = loop_tv(notify_alive_interval_ms());
+
+    if (notify_alive_interval_ms() == 0)
+        return;
+    loop->alive = event_new(loop->base, -1, EV_PERSIST, on_alive, loop);
+    add_or_die(loop->alive, &interval);
 }
 
 struct loop *loop_new(const struct loop_handlers *handlers, int64_t tick_ms)
@@ -90,6 +114,7 @@ struct loop *loop_new(const struct loop_handlers *handlers, int64_t tick_ms)
     add_or_die(loop->sigterm, NULL);
     add_or_die(loop->sigint, NULL);
     add_or_die(loop->sighup, NULL);
+    add_alive(loop);
     return loop;
 }
 
@@ -101,6 +126,8 @@ void loop_free(struct loop *loop)
     event_free(loop->sigterm);
     event_free(loop->sigint);
     event_free(loop->sighup);
+    if (loop->alive)
+        event_free(loop->alive);
     event_base_free(loop->base);
     free(loop);
 }

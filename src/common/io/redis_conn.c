@@ -448,6 +448,11 @@ bool redis_conn_is_ready(const struct redis_conn *conn)
     return conn->state == REDIS_CONN_READY;
 }
 
+const char *redis_conn_why(const struct redis_conn *conn)
+{
+    return conn->why;
+}
+
 unsigned redis_conn_pending(const struct redis_conn *conn)
 {
     return conn->inflight.n;
