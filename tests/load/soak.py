@@ -1,0 +1,211 @@
+"""Half an hour of steady load while the nodes come and go: does anything grow? See README.md."""
+
+import argparse
+import sys
+import time
+
+from stand import Stand, Watch, last_line, mean
+
+SAMPLE_S = 2.0
+WARM_S = 20.0  # a process younger than this still takes what it will always need
+ROUTERS = 2
+STEADY = "steady"  # the node that is never restarted: a leak of a worker shows there
+FDS_MAX = 1.0  # likewise, in descriptors
+
+
+def parse(argv):
+    parser = argparse.ArgumentParser(
+        prog="scripts/soak", description="Runs a whole installation under steady load while its nodes "
+        "are restarted, and compares the last third of the time with the second: memory and "
+        "descriptors of every daemon, memory of Redis. Every reply is read. Exit code 1 if anything "
+        "grew, was lost or came twice.")
+    parser.add_argument("--minutes", type=float, default=30, help="length of the load (30)")
+    parser.add_argument("--rate", type=int, default=500, help="requests per second (500)")
+    parser.add_argument("--nodes", type=int, default=6, help="nodes that are restarted (6)")
+    parser.add_argument("--restart", type=float, default=120, metavar="SECONDS",
+                        help="each of them so often (120); in turn by SIGTERM, and by kill -9 of "
+                        "worker and Ollama")
+    parser.add_argument("--redis", choices=["always", "everysec"], default="always",
+                        help="appendfsync (always)")
+    parser.add_argument("--growth", type=float, default=2, metavar="PERCENT",
+                        help="of memory that counts as flat, mean of the last third against the "
+                        "second (2); more only for runs too short to be flat")
+    parser.add_argument("--control", action="store_true",
+                        help="the daemons leak (leak.c): shows that the soak can fail")
+    parser.add_argument("--keep", action="store_true", help="keep the logs")
+    return parser.parse_args(argv)
+
+
+class Soak:
+    def __init__(self, options):
+        self.options = options
+        self.seconds = options.minutes * 60
+        self.stand = Stand(options.redis)
+        self.warm_s = min(WARM_S, options.restart / 4)
+        if options.control:
+            self.stand.preload("leak.c")
+        self.restarts = {}  # node -> how often
+        self.born = {}  # process name -> since when it runs
+        self.waiting = {}  # node -> its worker is being stopped in order
+        self.faults = []
+
+    def start(self):
+        stand = self.stand
+        stand.start_redis()
+        self.ttl_s = int(min(60, max(12, self.seconds / 6)))  # above load-client's second look
+        for i in range(1, ROUTERS + 1):
+            stand.router(f"router-{i}", response_ttl=f"{self.ttl_s}s")
+        for name in [f"pi-{i}" for i in range(1, self.options.nodes + 1)] + [STEADY]:
+            stand.node(name)
+            self.restarts[name] = 0
+        stand.wait_nodes()
+        self.watch = Watch()
+        self.born = {p.name: self.watch.now for p in stand.daemons()}
+        pause = self.options.restart / max(1, self.options.nodes)
+        self.due = {f"pi-{i}": i * pause for i in range(1, self.options.nodes + 1)}
+
+    def churn(self):
+        """One node after the other: stopped in order, or dead from one moment to the next."""
+        for name, due in self.due.items():
+            if self.watch.now < due or self.watch.now > self.seconds:
+                continue
+            worker, sim = self.stand.workers[name], self.stand.sims[name]
+            self.due[name] = due + self.options.restart
+            self.restarts[name] += 1
+            if self.restarts[name] % 2 == 1:
+                worker.signal(15)
+                self.waiting[name] = time.monotonic()
+                continue
+            worker.kill()
+            sim.kill()
+            sim.start()
+            self.start_worker(name)
+        for name, since in list(self.waiting.items()):
+            worker = self.stand.workers[name]
+            if not worker.alive:
+                if worker.popen.returncode != 0:
+                    self.faults.append(f"{name}: exit code {worker.popen.returncode} at SIGTERM")
+                del self.waiting[name]
+                self.start_worker(name)
+            elif time.monotonic() - since > 60:
+                self.faults.append(f"{name}: has not ended 60 s after SIGTERM")
+                worker.kill()
+
+    def start_worker(self, name):
+        self.stand.workers[name].start()
+        self.born[name] = self.watch.now
+
+    def sample(self):
+        for process in self.stand.daemons():
+            age_s = self.watch.now - self.born[process.name]
+            if age_s > self.warm_s and process.name not in self.waiting:
+                self.watch.sample(process)
+        info = self.stand.db.info("memory")
+        self.watch.add(("redis", "rss"), info["used_memory"] // 1024)
+        self.watch.add(("redis", "fds"), self.stand.redis.fds())
+        self.watch.add(("redis", "cpu"), self.stand.redis.cpu_seconds())
+
+    def alive(self):
+        for process in [self.stand.redis] + self.stand.routers + list(self.stand.workers.values()):
+            if not process.alive and process.name not in self.waiting:
+                self.faults.append(f"{process.name} has ended by itself, "
+                                   f"exit code {process.popen.returncode}")
+                return False
+        return True
+
+    def run(self):
+        load = self.stand.load("load", rate=self.options.rate, seconds=int(self.seconds), settle=120)
+        next_sample = next_line = 0.0
+        while load.alive and self.alive():
+            self.churn()
+            if self.watch.now >= next_sample and self.watch.now < self.seconds:
+                next_sample = self.watch.now + SAMPLE_S
+                self.sample()
+            if self.watch.now >= next_line:
+                next_line = self.watch.now + 30
+                self.progress(load)
+            time.sleep(0.1)
+        if load.alive:
+            load.kill()
+        elif load.popen.returncode != 0:
+            self.faults.append(f"load-client: exit code {load.popen.returncode}")
+        self.told = last_line(load)
+
+    def progress(self, load):
+        told = last_line(load)
+        print(f"{self.watch.now:6.0f} s  {told.get('submitted', 0):8} submitted "
+              f"{told.get('open', 0):6} open  {sum(self.restarts.values()):4} restarts", flush=True)
+
+    # --- the account ---
+
+    def row(self, name, what, limit):
+        second = mean(self.watch.between((name, what), self.seconds / 3, self.seconds * 2 / 3))
+        last = mean(self.watch.between((name, what), self.seconds * 2 / 3, self.seconds))
+        if second is None or last is None:
+            self.faults.append(f"{name}: too few samples; it needs a longer run")
+            return second or 0, last or 0, "?"
+        grown = last - second if what == "fds" else last / second - 1
+        if grown > limit:
+            self.faults.append(f"{name}: {what} has grown from {second:.1f} to {last:.1f}")
+        return second, last, f"{grown:+.1f}" if what == "fds" else f"{100 * grown:+.2f} %"
+
+    def table(self):
+        print(f"\n{'':10} {'memory (KiB)':>30}   {'descriptors':>20}  {'CPU':>6}  {'restarts':>8}")
+        print(f"{'':10} {'2nd third':>10} {'last':>10} {'':>8}   {'2nd':>6} {'last':>6} {'':>6}")
+        for process in [self.stand.redis] + self.stand.routers + list(self.stand.workers.values()):
+            name = process.name
+            rss = self.row(name, "rss", self.options.growth / 100)
+            fds = self.row(name, "fds", FDS_MAX)
+            cpu = self.watch.series.get((name, "cpu"), [(0, 0)])
+            share = (f"{100 * (cpu[-1][1] - cpu[0][1]) / max(1, cpu[-1][0] - cpu[0][0]):5.1f}%"
+                     if not self.restarts.get(name) else "")
+            print(f"{name:10} {rss[0]:10.0f} {rss[1]:10.0f} {rss[2]:>8}   {fds[0]:6.1f} {fds[1]:6.1f} "
+                  f"{fds[2]:>6}  {share:>6}  {self.restarts.get(name, ''):>8}")
+        print("(redis: used_memory; the others: resident. Workers are counted once they are "
+              f"{self.warm_s:.0f} s old.)")
+
+    def requests(self):
+        told = self.told
+        if not told.get("end"):
+            self.faults.append("load-client did not come to its end")
+            return
+        rate = told["submitted"] / self.seconds
+        print(f"\n{told['submitted']} submitted ({rate:.0f}/s), {told['ended']} ended "
+              f"{told['codes']}, {told['refused']} refused, {told['open']} lost, {told['twice']} twice; "
+              f"from entry to last entry p50 {told['p50_ms']} ms, p99 {told['p99_ms']} ms, "
+              f"max {told['max_ms']} ms")
+        for what in ("open", "twice", "vanished", "refused"):
+            if told[what]:
+                self.faults.append(f"{told[what]} requests are '{what}'")
+        if set(told["codes"]) != {"done"}:
+            self.faults.append(f"not only answers: {told['codes']}")
+        if told["max_ms"] > 60000:
+            self.faults.append("a request took more than a minute: this machine cannot carry the rate")
+
+    def account(self):
+        self.requests()
+        self.faults += self.stand.leftovers()
+        self.table()
+        self.faults += self.stand.stop()
+        print("\n" + ("\n".join("VIOLATION: " + f for f in self.faults) or "nothing grew, nothing is lost"))
+        return 1 if self.faults else 0
+
+
+def main(argv):
+    options = parse(argv)
+    soak = Soak(options)
+    code = 1
+    try:
+        soak.start()
+        print(f"soak: {options.rate} requests/s for {options.minutes:g} min, appendfsync "
+              f"{options.redis}, {ROUTERS} routers, {options.nodes} nodes restarted every "
+              f"{options.restart:g} s and one that is not, replies kept {soak.ttl_s} s", flush=True)
+        soak.run()
+        code = soak.account()
+    finally:
+        soak.stand.close(keep=code != 0 or options.keep)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
