@@ -6,11 +6,12 @@
 #include "common/options.h"
 
 #include "capture.h"
+#include "ctl_config.h"
 #include "router_config.h"
 #include "test.h"
 #include "worker_config.h"
 
-/* The tables in the code, config/router.conf, config/worker.conf and --help say the same. In the
+/* The tables in the code, the files in config and --help say the same. In the
  * files a line of prose begins with "# ", a setting that is commented out with "#". */
 
 struct daemon {
@@ -20,6 +21,13 @@ struct daemon {
     void (*check)(const void *config, void (*fault)(const char *msg, void *arg), void *arg);
 };
 
+static void check_nothing(const void *config, void (*fault)(const char *msg, void *arg), void *arg)
+{
+    (void)config;
+    (void)fault;
+    (void)arg;
+}
+
 static void for_each_daemon(void (*test)(const struct daemon *daemon))
 {
     const struct daemon daemons[] = {
@@ -27,10 +35,12 @@ static void for_each_daemon(void (*test)(const struct daemon *daemon))
          sizeof(struct router_config), router_config_check},
         {"orion-worker", "config/worker.conf", worker_settings, worker_settings_count,
          sizeof(struct worker_config), worker_config_check},
+        {"orionctl", "config/orionctl.conf", ctl_settings, ctl_settings_count,
+         sizeof(struct ctl_config), check_nothing},
     };
 
-    test(&daemons[0]);
-    test(&daemons[1]);
+    for (size_t i = 0; i < sizeof daemons / sizeof daemons[0]; i++)
+        test(&daemons[i]);
 }
 
 static char text[32768];
