@@ -43,6 +43,10 @@ bool span_is_utf8(struct span s);
  */
 size_t span_utf8_len(struct span s);
 
+/* Bytes at the beginning that text in quotes may hold as they are: ASCII from the blank on, but no
+ * quote and no backslash. Most text is nothing else, and is passed over eight bytes at a time. */
+size_t span_plain_len(struct span s);
+
 /* Without the blanks, tabs, carriage returns and newlines at both ends. An empty result still has a
  * pointer if `s` had one. */
 struct span span_trim(struct span s);

@@ -68,6 +68,7 @@ static bool check_escape(struct checker *ck)
 static bool check_string(struct checker *ck)
 {
     for (;;) {
+        ck->pos += span_plain_len((struct span){ck->text.ptr + ck->pos, ck->text.len - ck->pos});
         int c = peek(ck);
         if (c < 0)
             return fail(ck, "'\"'");
@@ -272,9 +273,10 @@ static struct span drop_blanks(struct span s)
 static size_t string_len(struct span s)
 {
     for (size_t i = 1; i < s.len; i++) {
-        if (s.ptr[i] == '"')
+        i += span_plain_len(drop(s, i));
+        if (i < s.len && s.ptr[i] == '"')
             return i + 1;
-        if (s.ptr[i] == '\\')
+        if (i < s.len && s.ptr[i] == '\\')
             i++;
     }
     return 0;

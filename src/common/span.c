@@ -107,16 +107,64 @@ size_t span_utf8_len(struct span s)
     return len;
 }
 
+/* Eight bytes are looked at at once: in `word` the top bit of a byte says something about it. */
+#define EACH_BYTE(b)  (UINT64_C(0x0101010101010101) * (b))
+#define TOP_BITS      EACH_BYTE(0x80)
+#define ZERO_BYTES(w) (((w)-EACH_BYTE(1)) & ~(w)) /* exact up to the first zero byte */
+
+static uint64_t load_word(const char *at)
+{
+    uint64_t word;
+
+    memcpy(&word, at, sizeof word);
+    return word;
+}
+
+static size_t ascii_len(struct span s)
+{
+    size_t i = 0;
+
+    while (i + sizeof(uint64_t) <= s.len && !(load_word(s.ptr + i) & TOP_BITS))
+        i += sizeof(uint64_t);
+    while (i < s.len && (unsigned char)s.ptr[i] < 0x80)
+        i++;
+    return i;
+}
+
 bool span_is_utf8(struct span s)
 {
     while (s.len > 0) {
-        size_t len = span_utf8_len(s);
+        size_t len = ascii_len(s);
+        if (len == 0)
+            len = span_utf8_len(s);
         if (len == 0)
             return false;
         s.ptr += len;
         s.len -= len;
     }
     return true;
+}
+
+/* Not 0 if a byte is below a blank, outside ASCII, a quote or a backslash. */
+static uint64_t special_bytes(uint64_t word)
+{
+    uint64_t quotes = ZERO_BYTES(word ^ EACH_BYTE('"'));
+    uint64_t slashes = ZERO_BYTES(word ^ EACH_BYTE('\\'));
+    uint64_t controls = (word - EACH_BYTE(' ')) & ~word;
+
+    return (word | quotes | slashes | controls) & TOP_BITS;
+}
+
+size_t span_plain_len(struct span s)
+{
+    size_t i = 0;
+
+    while (i + sizeof(uint64_t) <= s.len && !special_bytes(load_word(s.ptr + i)))
+        i += sizeof(uint64_t);
+    while (i < s.len && (unsigned char)s.ptr[i] >= ' ' && (unsigned char)s.ptr[i] < 0x80 &&
+           s.ptr[i] != '"' && s.ptr[i] != '\\')
+        i++;
+    return i;
 }
 
 uint64_t span_hash_add(uint64_t hash, struct span s)

@@ -118,6 +118,26 @@ static void test_utf8_is_told_from_what_only_looks_like_it(void **state)
     assert_int_equal(span_utf8_len(absent), 0);
 }
 
+/* Every byte at every place of a text long enough for two words and a rest. */
+static void test_plain_text_ends_at_every_byte_that_is_not(void **state)
+{
+    char text[20];
+
+    (void)state;
+    for (unsigned byte = 0; byte < 256; byte++) {
+        bool is_plain = byte >= ' ' && byte < 0x80 && byte != '"' && byte != '\\';
+
+        for (size_t at = 0; at < sizeof text; at++) {
+            memset(text, 'a', sizeof text);
+            text[at] = (char)byte;
+            assert_int_equal(span_plain_len((struct span){text, sizeof text}),
+                             is_plain ? sizeof text : at);
+            assert_int_equal(span_is_utf8((struct span){text, sizeof text}), byte < 0x80);
+        }
+    }
+    assert_int_equal(span_plain_len(absent), 0);
+}
+
 static void test_hash_is_fnv_1a(void **state)
 {
     (void)state; /* test vectors of the FNV reference code */
@@ -136,6 +156,7 @@ int main(void)
         cmocka_unit_test(test_i64_takes_digits_up_to_its_maximum),
         cmocka_unit_test(test_copy_terminates_and_says_when_it_cut),
         cmocka_unit_test(test_utf8_is_told_from_what_only_looks_like_it),
+        cmocka_unit_test(test_plain_text_ends_at_every_byte_that_is_not),
         cmocka_unit_test(test_hash_is_fnv_1a),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,60 @@
+"""bench/run: drives the benchmarks, prints a table, writes JSON."""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+
+import benches
+from report import table
+
+
+def parse():
+    parser = argparse.ArgumentParser(prog="bench/run", description=__doc__)
+    parser.add_argument("names", nargs="*", help="benchmarks to run; without any: all")
+    parser.add_argument("--rounds", type=int, default=5,
+                        help="rounds of each, daemon and floor by turns (default 5)")
+    parser.add_argument("--json", metavar="FILE", help="write the figures there too")
+    parser.add_argument("--list", action="store_true", help="name the benchmarks and stop")
+    return parser.parse_args()
+
+
+def machine():
+    model = "unknown"
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        for line in file:
+            if line.startswith("model name"):
+                model = line.split(":", 1)[1].strip()
+                break
+    return {"date": time.strftime("%Y-%m-%d"), "cpu": model, "cores": os.cpu_count(),
+            "arch": platform.machine(), "kernel": platform.release()}
+
+
+def main():
+    options = parse()
+    if options.list:
+        for name, bench in benches.ALL.items():
+            print(f"{name:<12} {bench.__doc__.splitlines()[0]}")
+        return 0
+    unknown = [name for name in options.names if name not in benches.ALL]
+    if unknown or options.rounds < 1:
+        print(f"bench: unknown: {', '.join(unknown)}; bench/run --list names them" if unknown
+              else "bench: --rounds must be 1 or more", file=sys.stderr)
+        return 2
+    rows = []
+    for name in options.names or benches.ALL:
+        print(f"bench: {name}", file=sys.stderr, flush=True)
+        rows += [row.with_name(name) for row in benches.ALL[name](options.rounds)]
+    print(table(rows))
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump({"machine": machine(), "rounds": options.rounds,
+                       "rows": [row.as_dict() for row in rows]}, file, indent=1)
+            file.write("\n")
+    return 0 if all(row.ok is not False for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
