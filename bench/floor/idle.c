@@ -1,13 +1,15 @@
 /*
- * The floor of memory: a libevent loop with connected hiredis contexts, and libcurl initialised if
- * asked for. Does nothing; its memory is what the libraries cost.
+ * The floor of memory: a libevent loop with connected hiredis contexts, and in floor-idle-curl
+ * libcurl as well. Does nothing; its memory is what the libraries cost.
  *
- *     floor-idle --redis SOCKET [--connections N] [--curl yes]
+ *     floor-idle --redis SOCKET [--connections N]
  *
  * Prints "ready" and sleeps in the loop until SIGTERM.
  */
 
+#ifdef WITH_CURL
 #include <curl/curl.h>
+#endif
 #include <event2/event.h>
 #include <hiredis/adapters/libevent.h>
 #include <hiredis/async.h>
@@ -32,9 +34,10 @@ int main(int argc, char **argv)
         (void)redisLibeventAttach(redis, base);
         (void)redisAsyncCommand(redis, NULL, NULL, "PING");
     }
-    if (strcmp(tool_option(argc, argv, "curl", "no"), "yes") == 0 &&
-        (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || !curl_multi_init()))
+#ifdef WITH_CURL
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || !curl_multi_init())
         tool_fail("curl", "no start");
+#endif
     (void)printf("ready\n");
     (void)fflush(stdout);
     return event_base_dispatch(base);

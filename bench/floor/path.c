@@ -65,9 +65,9 @@ static void read_group(struct floor *floor, const char *group, const char *key)
     const char *argv[] = {"XREADGROUP", "GROUP",   group, "floor", "COUNT",
                           floor->batch, "STREAMS", key,   ">"};
     redisReply *reply = tool_call(floor->redis, 9, argv, NULL);
-    const redisReply *entries = reply->element[0]->element[1];
+    const redisReply *entries = reply->elements ? reply->element[0]->element[1] : NULL;
 
-    if ((long)entries->elements != floor->n)
+    if (!entries || (long)entries->elements != floor->n)
         tool_fail(key, "not the whole batch");
     for (long i = 0; i < floor->n; i++) {
         (void)snprintf(floor->slots[i].entry, sizeof floor->slots[i].entry, "%s",

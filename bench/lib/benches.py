@@ -73,4 +73,200 @@ def routers(rounds):
     return rows
 
 
-ALL = {f.__name__: f for f in (moves, routers)}
+
+# --- the whole way --------------------------------------------------------------------------------
+
+def floor_of_path(s, url, processes, count):
+    """Requests per second of so many floor programs side by side."""
+    argv = [[binary("floor-path"), "--redis", s.redis.socket, "--ollama", url, "--slots",
+             str(max(1, 64 // processes)), "--count", str(count // processes), "--prefix",
+             f"floor{i}:inference"] for i in range(processes)]
+    s.empty()
+    start = time.monotonic()
+    running = [subprocess.Popen(a, stdout=subprocess.DEVNULL) for a in argv]
+    if any(p.wait(300) for p in running):
+        raise RuntimeError("floor-path failed")
+    return count / (time.monotonic() - start)
+
+
+def path(rounds):
+    """Requests per second from XADD to `done`, saturated: zero-latency Ollama, 64 slots."""
+    row, count = Row("XADD to done", "/s", [], [], 0.70, "higher"), 12_800
+    with stage() as s:
+        sim = s.sim(ZERO_LATENCY, slots=64)
+        best = max((1, 2, 4), key=lambda n: floor_of_path(s, sim.url, n, 6_400))
+        for _ in range(rounds):
+            row.floors.append(floor_of_path(s, sim.url, best, count))
+            s.empty()
+            daemons = [s.shipped_router(), s.shipped_worker("pi-1", sim, slots=64)]
+            row.values.append(s.tool("bench-client", concurrency=64, count=count)["per_s"])
+            for daemon in daemons:
+                daemon.stop(20)
+    return [row]
+
+
+def latency(rounds):
+    """Added latency of one request at a time: XADD to `done` without the HTTP exchange."""
+    rows = [Row("added latency p50", "us", [], [], 1.3), Row("added latency p99", "us", [], [], 1.5)]
+    with stage() as s:
+        sim = s.sim(ZERO_LATENCY)
+        s.shipped_router()
+        s.shipped_worker("pi-1", sim)
+        s.tool("bench-client", concurrency=1, count=200)
+        for _ in range(rounds):
+            floor = s.tool("floor-latency", count=1000, prefix="floor:inference")
+            http = s.tool("floor-latency", redis=None, ollama=sim.url, count=1000)
+            whole = s.tool("bench-client", concurrency=1, count=1000)["whole"]
+            for row, p in zip(rows, ("p50_us", "p99_us")):
+                row.floors.append(floor[p])
+                row.values.append(whole[p] - http["p50_us"])
+    return rows
+
+
+def first_token(rounds):
+    """From the moment that Ollama writes the first token until a streaming client has it."""
+    rows = [Row("first token p50", "us", [], [], 1.5), Row("first token p99", "us", [], [])]
+    with stage() as s:
+        sim = s.sim("gemma3:1b,load=0ms,gen_tps=200,prompt_tps=20000,tokens=4")
+        s.shipped_router()
+        s.shipped_worker("pi-1", sim)
+        for _ in range(rounds):
+            floor = s.tool("floor-wakeup", count=1000)
+            first = s.tool("bench-client", concurrency=1, count=200, stream="yes")["first"]
+            for row, p in zip(rows, ("p50_us", "p99_us")):
+                row.floors.append(floor[p])
+                row.values.append(first[p])
+    return rows
+
+
+def streaming(rounds, requests=1000, workers=20, tokens=100):
+    """1,000 streams at once, 20 tokens/s each: how late a token is, CPU of the workers per token."""
+    late, cpu = Row("token late p99", "ms", [], None, 100), Row("worker CPU per token", "us", [], None, 25)
+    each = requests // workers
+    with stage() as s:
+        sims = [s.sim(f"gemma3:1b,load=0ms,gen_tps=20,prompt_tps=1000000,tokens={tokens}", slots=each,
+                      max_queue=4096) for _ in range(workers // 10)]
+        s.shipped_router()
+        daemons = [s.shipped_worker(f"pi-{i}", sims[i % len(sims)], slots=each)
+                   for i in range(workers)]
+        for _ in range(rounds):
+            before = sum(cpu_seconds(d.pid) for d in daemons)
+            figures = s.tool("bench-client", concurrency=requests, count=requests, stream="yes",
+                             spread_ms=1000)
+            spent = sum(cpu_seconds(d.pid) for d in daemons) - before
+            late.values.append(figures["late"]["p99_us"] / 1000)
+            cpu.values.append(spent * 1e6 / (requests * tokens))
+    return [late, cpu]
+
+
+# --- memory and rest ------------------------------------------------------------------------------
+
+def idle_pss(s, curl):
+    floor = s.background("floor-idle-curl" if curl else "floor-idle", connections=3)
+    time.sleep(0.5)
+    bytes_used = pss_bytes(floor.pid)
+    floor.kill()
+    return bytes_used
+
+
+def memory(rounds):
+    """Memory of idle daemons beyond an empty program on the same libraries; of a waiting request."""
+    router = Row("router beyond the floor", "KiB", [], None, 1536)
+    worker = Row("worker beyond the floor", "KiB", [], None, 1024)
+    waiting = Row("router, per waiting request", "bytes", [], None, 400)
+    for _ in range(rounds):
+        with stage() as s:
+            floors = idle_pss(s, False), idle_pss(s, True)
+            r, w = s.shipped_router(window=1_000_000), s.shipped_worker("pi-1", s.sim())
+            s.ask(prompt="hi")
+            router.values.append((pss_bytes(r.pid) - floors[0]) / 1024)
+            worker.values.append((pss_bytes(w.pid) - floors[1]) / 1024)
+            before, n = pss_bytes(r.pid), 50_000
+            s.control(op="drain", node="pi-1")
+            s.wait_available("pi-1", True)
+            s.fill(n)
+            wait_until(lambda: s.db.xpending(s.keys.requests, "inference-routers")["pending"] == n,
+                       "the router has read them", 120)
+            waiting.values.append((pss_bytes(r.pid) - before) / n)
+    return [router, worker, waiting]
+
+
+def rest(rounds, seconds=60):
+    """Wake-ups and CPU of idle daemons over a minute."""
+    rows = []
+    with stage() as s:
+        daemons = {"router": s.shipped_router(), "worker": s.shipped_worker("pi-1", s.sim())}
+        s.ask(prompt="hi")
+        for name, daemon in daemons.items():
+            rows += [Row(f"{name}: wake-ups per heartbeat", "", [], None, 2),
+                     Row(f"{name}: CPU", "%", [], None, 0.05)]
+        time.sleep(2)
+        for _ in range(max(1, rounds // 5)):
+            before = {n: (wakeups(d.pid), cpu_seconds(d.pid)) for n, d in daemons.items()}
+            time.sleep(seconds)
+            for i, (name, daemon) in enumerate(daemons.items()):
+                woken, spent = (now - then for now, then in
+                                zip((wakeups(daemon.pid), cpu_seconds(daemon.pid)), before[name]))
+                rows[2 * i].values.append(woken / (seconds / 5))
+                rows[2 * i + 1].values.append(100 * spent / seconds)
+    return rows
+
+
+def health(rounds, nodes=10_000, seconds=20):
+    """CPU of a router that watches 10,000 nodes, each with a heartbeat every 5 s."""
+    row = Row("router CPU, % of a core", "%", [], None, 3)
+    floor = Row("the same bytes through hiredis", "%", [], None)
+    with stage() as s:
+        s.background("bench-fleet", nodes=nodes, models="gemma3:1b,qwen2.5:0.5b,llama3.2:3b")
+        router = s.shipped_router()
+        time.sleep(5)
+        for _ in range(rounds):
+            before = cpu_seconds(router.pid)
+            figures = s.tool("floor-health", seconds=seconds, interval_ms=2000)
+            row.values.append(100 * (cpu_seconds(router.pid) - before) / seconds)
+            floor.values.append(figures["cpu_percent"])
+    return [row, floor]
+
+
+def start_seconds(s, seen):
+    """Seconds from the start of a router until seen(router)."""
+    router = s.new_router("router-1", node_late=None, node_lost=None, model_wait=None,
+                          log_level=None, max_queue=10_000_000)
+    begin = time.monotonic()
+    router.start()
+    wait_until(lambda: seen(router), "the router is ready", 120, 0.002)
+    took = time.monotonic() - begin
+    router.kill()
+    return took
+
+
+def start(rounds):
+    """Seconds until a router is ready: 10,000 nodes and 100,000 waiting, against nothing at all."""
+    row = Row("start to ready beyond an empty start", "s", [], None, 1.0)
+    for _ in range(rounds):
+        with stage() as s:
+            empty = start_seconds(s, lambda r: "event=redis_ready" in r.log)
+            s.background("bench-fleet", nodes=10_000, models="gemma3:1b,qwen2.5:0.5b")
+            s.fill(100_000, bytes_each=1024, model="no-such-model")
+            full = start_seconds(s, lambda r: "event=redis_ready" in r.log)
+            row.values.append(full - empty)
+    return [row]
+
+
+def size(rounds):
+    """Size of the stripped programs, and how many shared libraries each loads."""
+    del rounds
+    rows = []
+    for program in ("orion-router", "orion-worker"):
+        stripped = f"/tmp/{program}.{os.getpid()}"
+        subprocess.run(["strip", "-o", stripped, binary(program)], check=True)
+        rows.append(Row(f"{program}, stripped", "KiB", [os.path.getsize(stripped) / 1024], None, 400))
+        os.unlink(stripped)
+        libraries = subprocess.run(["ldd", binary(program)], capture_output=True, text=True,
+                                   check=True).stdout.count("=>")
+        rows.append(Row(f"{program}, shared libraries", "", [libraries]))
+    return rows
+
+
+ALL = {f.__name__: f for f in (moves, routers, path, latency, first_token, streaming, memory, rest,
+                               health, start, size)}

@@ -7,7 +7,8 @@
  * Prints one line of JSON: requests per second; microseconds from XADD to the terminal entry and to
  * the first chunk; and, for streams, how late each chunk was: from the moment that Ollama wrote on
  * it (`created_at`, same machine) until the client had it. `first_us` is that of the first chunk.
- * With --spread-ms the requests begin evenly over that time instead of all at once.
+ * The clients begin evenly over --spread-ms (default: a millisecond for each), so that Redis can
+ * take their connections.
  */
 
 #include <event2/event.h>
@@ -28,6 +29,7 @@ struct samples {
 
 struct load {
     struct event_base *base;
+    const char *path;
     struct keys keys;
     const char *model;
     const char *stream;
@@ -155,9 +157,15 @@ static void begin(struct client *client)
 
 static void on_begin(evutil_socket_t fd, short what, void *arg)
 {
+    struct client *client = arg;
+
     (void)fd;
     (void)what;
-    begin(arg);
+    client->redis = redisAsyncConnectUnix(client->load->path);
+    if (!client->redis || client->redis->err)
+        tool_fail("client", client->redis ? client->redis->errstr : "no memory");
+    (void)redisLibeventAttach(client->redis, client->load->base);
+    begin(client);
 }
 
 static void print_samples(const char *name, struct samples *samples)
@@ -168,18 +176,13 @@ static void print_samples(const char *name, struct samples *samples)
                  (long long)tool_percentile(samples->values, samples->n, 99));
 }
 
-static void start(struct load *load, struct client *clients, long n, const char *path,
-                  long spread_ms)
+static void start(struct load *load, struct client *clients, long n, long spread_ms)
 {
     for (long i = 0; i < n; i++) {
         struct timeval tv = {.tv_sec = spread_ms * i / n / 1000,
                              .tv_usec = (spread_ms * i / n % 1000) * 1000};
 
         clients[i].load = load;
-        clients[i].redis = redisAsyncConnectUnix(path);
-        if (!clients[i].redis || clients[i].redis->err)
-            tool_fail("client", "no connection");
-        (void)redisLibeventAttach(clients[i].redis, load->base);
         clients[i].begin = evtimer_new(load->base, on_begin, &clients[i]);
         (void)evtimer_add(clients[i].begin, &tv);
     }
@@ -199,8 +202,8 @@ int main(int argc, char **argv)
     if (!clients || !load.base || load.count < n)
         tool_fail("--count", "must be at least --concurrency");
     load.from_us = tool_now_us();
-    start(&load, clients, n, tool_option(argc, argv, "redis", NULL),
-          tool_number(argc, argv, "spread-ms", 0));
+    load.path = tool_option(argc, argv, "redis", NULL);
+    start(&load, clients, n, tool_number(argc, argv, "spread-ms", n));
     (void)event_base_dispatch(load.base);
     seconds = (double)(tool_now_us() - load.from_us) / 1e6;
     (void)printf("{\"requests\":%ld,\"errors\":%ld,\"seconds\":%.3f,\"per_s\":%.1f", load.ended,

@@ -10,10 +10,12 @@ INFERENCE = ("/api/chat", "/api/generate", "/api/embed")
 
 
 class Sim(Process):
-    def __init__(self, name, models, log_path, profile=None):
+    def __init__(self, name, models, log_path, profile=None, **options):
         argv = [binary("ollama-sim"), "--listen", "127.0.0.1:0"]
         for model in models:
             argv += ["--model", model]
+        for option, value in options.items():
+            argv += ["--" + option.replace("_", "-"), str(value)]
         if profile:
             argv += ["--version-profile", profile]
         super().__init__(name, argv, log_path)
