@@ -2,14 +2,18 @@
 #define COMMON_LOG_H
 
 /*
- * The only writer to stderr. One call, one line, one event:
+ * The only writer of the log. One call, one line, one event; docs/logs.md lists them all:
  *
  *     log_info("event=node_up node=%s board=\"%s\"", ...);
  *
- * Under systemd (JOURNAL_STREAM is set) a line begins with the syslog level "<6>", elsewhere with
- * time and level. Control characters, and bytes that are not UTF-8, are replaced, so that a
- * client's bytes can neither forge nor break a line. Only main() and the shells log; pure code
- * returns what happened. Prompts and replies are never logged.
+ * Under systemd (stderr is the stream to the journal) a line goes to the journal with each of its
+ * fields: `journalctl ORION_NODE=pi-2`. If journald is not there it is written to stderr behind the
+ * syslog level "<6>", elsewhere behind time and level. Values are escaped, so that what a client or
+ * Ollama sends can neither forge nor break a line; src/common/io/log_line.h says how. Never blocks
+ * in the journal: lines that it does not take are counted and told of (event=log_lost).
+ *
+ * Only main() and the shells log; pure code returns what happened. Prompts and replies are logged
+ * by the worker's log_content() alone, if the setting says so.
  */
 
 #include <stdbool.h>
@@ -22,6 +26,13 @@ enum log_level {
     LOG_LEVEL_DEBUG,
     LOG_LEVEL_COUNT
 };
+
+/* Decides where lines go; the first line does it otherwise. `journal_socket` is for tests. */
+void log_open(const char *journal_socket);
+
+/* A field that each line has in the journal, whether or not its text names it: key "node" or
+ * "router" of at most 15 bytes, and this process's id. Copied. */
+void log_set_self(const char *key, const char *id);
 
 /* Lines below this level are not written. Default: info. */
 void log_set_level(enum log_level level);

@@ -38,9 +38,15 @@ static void leave_window(struct router *router, uint32_t index, const struct mov
 {
     const struct window_request *request = window_at(&router->window, index);
 
-    log_info("event=%.*s request_id=%s node=%s attempt=%d queued_ms=%lld", SPAN_ARG(result),
-             request->request_id, move->node, (int)request->attempt,
-             (long long)(router_redis_ms(router) - request->submitted_ms));
+    if (span_is(result, "moved")) {
+        log_info("event=moved request_id=%s node=%s model=%s attempt=%d queued_ms=%lld",
+                 request->request_id, move->node, names_text(&router->names, request->model).ptr,
+                 (int)request->attempt,
+                 (long long)(router_redis_ms(router) - request->submitted_ms));
+    } else {
+        log_info("event=not_moved request_id=%s node=%s why=%.*s", request->request_id, move->node,
+                 SPAN_ARG(result));
+    }
     window_remove(&router->window, index);
 }
 

@@ -130,7 +130,7 @@ static void apply_control(struct router *router, const struct redisReply *elemen
     case CONTROL_DRAIN:
     case CONTROL_UNDRAIN:
         log_info("event=%s node=%.*s", entry.op == CONTROL_DRAIN ? "drain" : "undrain",
-                 SPAN_ARG(entry.node));
+                 SPAN_ARG(entry.node)); /* events: drain undrain */
         send_drain(router, &entry);
         break;
     case CONTROL_OTHER:

@@ -274,6 +274,7 @@ struct router *router_new(const struct options_program *program, const struct op
     }
     keys_init(&router->keys, config->prefix);
     daemon_id(config->router_id, router->id);
+    log_set_self("router", router->id);
     router->loop = loop_new(&handlers, ROUTER_TICK_MS);
     make_core(router);
     apply_settings(router);

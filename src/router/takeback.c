@@ -22,7 +22,8 @@ struct takeback {
     struct router *router;
     char node[NODE_ID_MAX + 1];
     enum takeback_mode mode;
-    char from[STREAM_ID_MAX + 2]; /* of the next page */
+    char request_id[REQUEST_ID_MAX + 1]; /* of one entry's call */
+    char from[STREAM_ID_MAX + 2];        /* of the next page */
 };
 
 static const char *mode_name(enum takeback_mode mode)
@@ -46,10 +47,12 @@ static void on_takeback(const struct redisReply *reply, void *arg)
 
     if (reply && !router_refused(router, reply, "takeback")) {
         if (span_is(result, "requeued")) {
-            log_info("event=taken_back node=%s mode=%s", takeback->node, mode_name(takeback->mode));
+            log_info("event=taken_back request_id=%s node=%s mode=%s", takeback->request_id,
+                     takeback->node, mode_name(takeback->mode));
             router->lengths_ms = clock_now_ms();
         } else {
-            log_debug("event=not_taken_back node=%s why=%.*s", takeback->node, SPAN_ARG(result));
+            log_debug("event=not_taken_back request_id=%s node=%s why=%.*s", takeback->request_id,
+                      takeback->node, SPAN_ARG(result));
         }
     }
     free(takeback);
@@ -65,6 +68,7 @@ static void takeback_entry(const struct takeback *of, const struct request *requ
     struct script_args args;
 
     *call = *of;
+    (void)span_copy(request->request_id, call->request_id, sizeof call->request_id);
     node_list_add(request->tried, node, tried, sizeof tried);
     script_args_init(&args);
     script_key(&args, key_node_requests(&router->keys, node, node_key));

@@ -32,11 +32,16 @@ static void publish(struct router *router, const char *event, const struct node 
 
 static void log_state(const struct fleet_change *change, const struct node *node)
 {
-    bool bad = change->to == NODE_LOST || change->to == NODE_LATE;
+    const char *to = node_state_name(change->to), *from = node_state_name(change->from);
+    const char *reason = node->health.reason;
 
-    (bad ? log_warn : log_info)("event=node_%s node=%s from=%s reason=\"%s\"",
-                                node_state_name(change->to), node->id,
-                                node_state_name(change->from), node->health.reason);
+    if (change->to == NODE_LOST || change->to == NODE_LATE) {
+        /* events: node_late node_lost */
+        log_warn("event=node_%s node=%s from=%s reason=\"%s\"", to, node->id, from, reason);
+    } else {
+        /* events: node_up node_unavailable */
+        log_info("event=node_%s node=%s from=%s reason=\"%s\"", to, node->id, from, reason);
+    }
 }
 
 static void apply_change(struct router *router, const struct fleet_change *change)

@@ -70,6 +70,18 @@ static struct job *find_place(struct worker *w)
     return NULL;
 }
 
+/* The one place where prompts and replies reach the log, and only if the operator wants it. */
+void job_log_content(const struct job *job, struct span content, const char *what)
+{
+    size_t len = content.len < JOBS_CONTENT_MAX ? content.len : JOBS_CONTENT_MAX;
+
+    if (job->worker->config.log_content) {
+        log_info("event=content request_id=%s model=%s what=%s bytes=%zu text=\"%.*s\"",
+                 job->request_id, job->model_name, what, content.len,
+                 SPAN_ARG(((struct span){content.ptr, len})));
+    }
+}
+
 /* --- a job comes ------------------------------------------------------------------------------ */
 
 /* Decodes the entry into a FETCHED job. NULL: there is nothing to do (it was buried). */
@@ -149,6 +161,7 @@ bool jobs_fetch(struct worker *w, const struct redisReply *entry)
         return true;
     if (job->state == JOB_FETCHED && job_build_body(job, &request, &w->config, &err) < 0)
         job_refuse(job, CODE_INVALID_REQUEST, false, err.msg);
+    job_log_content(job, buf_span(&job->body), "request");
     beat_soon(w);
     job_drive(job, clock_now_ms());
     return true;
@@ -190,10 +203,9 @@ static void note_failure(struct job *job, const struct verdict *verdict)
 
     w->jobs.failures++;
     job->rest_until_ms = job->times.started_ms + job_rest_ms(w->jobs.failures);
-    log_warn("event=attempt_failed request_id=%s model=%s attempt=%lld why=\"%s\"%s%s%s",
-             job->request_id, job->model_name, (long long)job->attempt, verdict->sentence,
-             verdict->note ? " note=\"" : "", verdict->note ? verdict->note : "",
-             verdict->note ? "\"" : "");
+    log_warn("event=attempt_failed request_id=%s node=%s model=%s attempt=%lld why=\"%s%s%s\"",
+             job->request_id, w->config.node_id, job->model_name, (long long)job->attempt,
+             verdict->sentence, verdict->note ? "; " : "", verdict->note ? verdict->note : "");
 }
 
 static void decide(struct job *job, const struct verdict *verdict)

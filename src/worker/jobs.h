@@ -121,6 +121,11 @@ struct jobs {
     bool is_freed; /* a place was freed: the feed may read */
 };
 
+#define JOBS_CONTENT_MAX ((size_t)1500) /* bytes of a prompt or reply that log_content shows */
+
+/* With log_content = yes: logs what is asked of Ollama or what it said; otherwise nothing. */
+void job_log_content(const struct job *job, struct span content, const char *what);
+
 void jobs_init(struct worker *w);
 void jobs_done(struct worker *w);
 

@@ -27,6 +27,8 @@ static void settle(struct job *job, const struct redisReply *reply)
 
     (void)span_copy(reply_span(reply_at(reply, 0)), told, sizeof told);
     log_end(job, told);
+    if (job->ending.kind == ENDING_DONE)
+        job_log_content(job, buf_span(&job->response), "answer");
     if (log_repeat_end(&job->worker->jobs.refused))
         log_info("event=job_obeyed after=%u", job->worker->jobs.refused.repeats);
     job_step(&job->state, JOB_EVENT_SETTLED);

@@ -55,6 +55,7 @@ static void name_node(struct worker *w)
 
     daemon_id(w->config.node_id, id);
     (void)snprintf(w->config.node_id, sizeof w->config.node_id, "%s", id);
+    log_set_self("node", w->config.node_id);
     node = span_str(w->config.node_id);
     keys_init(&w->keys, w->config.prefix);
     (void)span_copy(span_str(key_node_requests(&w->keys, node, key)), w->stream_key,
@@ -99,7 +100,8 @@ int worker_new(const struct options_program *program, const struct options *opti
 
 int worker_run(struct worker *w)
 {
-    log_info("event=start node=%s version=%s redis=%s prefix=%s ollama=%s slots=%lld",
+    log_info("event=started program=orion-worker node=%s version=%s redis=%s prefix=%s ollama=%s "
+             "slots=%lld",
              w->config.node_id, ORION_VERSION, w->config.redis, w->config.prefix, w->config.ollama,
              (long long)w->config.slots);
     on_tick(w);

@@ -3,15 +3,15 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/span.h"
 
-#define LINE_MAX_BYTES  2048
+#include "log_journal.h"
+#include "log_line.h"
+
 #define REPEAT_FIRST_MS INT64_C(60000)
 #define REPEAT_LAST_MS  INT64_C(3600000)
 
@@ -50,31 +50,42 @@ bool log_level_parse(const char *text, enum log_level *ret)
     return false;
 }
 
-/* Writes '?' over control characters (C0, DEL, C1) and over bytes that are not UTF-8. */
-static void clean(char *line, size_t len)
-{
-    for (size_t i = 0; i < len;) {
-        size_t n = span_utf8_len((struct span){line + i, len - i});
-        unsigned char lead = (unsigned char)line[i];
-        bool is_c1 = n == 2 && lead == 0xc2 && (unsigned char)line[i + 1] < 0xa0;
+/* --- where lines go --------------------------------------------------------------------------- */
 
-        if (n == 0 || lead < ' ' || lead == 0x7f)
-            line[i] = '?';
-        if (is_c1)
-            memset(line + i, '?', 2);
-        i += n ? n : 1;
-    }
+enum log_sink {
+    LOG_SINK_UNKNOWN = 0, /* nobody has asked yet */
+    LOG_SINK_TERMINAL,    /* stderr, with time and level */
+    LOG_SINK_JOURNAL,     /* fields; to stderr, with "<level>", when journald is not there */
+};
+
+static enum log_sink sink;
+static unsigned lost; /* lines that journald did not take, since the last one that it did */
+static char self_key[16], self[128];
+
+void log_open(const char *journal_socket)
+{
+    bool is_journal = log_journal_is_stderr();
+
+    sink = is_journal ? LOG_SINK_JOURNAL : LOG_SINK_TERMINAL;
+    (void)log_journal_open(is_journal ? journal_socket : NULL);
 }
+
+void log_set_self(const char *key, const char *id)
+{
+    (void)snprintf(self_key, sizeof self_key, "%s", key);
+    (void)snprintf(self, sizeof self, "%s", id);
+}
+
+/* --- writing ---------------------------------------------------------------------------------- */
 
 static size_t write_head(enum log_level level, char *line, size_t cap)
 {
-    int64_t wall_s = clock_wall_s();
-    time_t seconds = (time_t)wall_s;
+    time_t seconds = (time_t)clock_wall_s();
     struct tm tm;
     char stamp[32];
     int len;
 
-    if (getenv("JOURNAL_STREAM")) {
+    if (sink == LOG_SINK_JOURNAL) {
         len = snprintf(line, cap, "<%d>", levels[level].syslog);
     } else {
         (void)gmtime_r(&seconds, &tm);
@@ -85,29 +96,68 @@ static size_t write_head(enum log_level level, char *line, size_t cap)
     return (size_t)len;
 }
 
+/* One write, so lines never interleave. There is nobody to tell if it fails. */
+static void write_stderr(enum log_level level, const struct log_line *made)
+{
+    char line[LOG_TEXT_MAX + 64];
+    size_t len = write_head(level, line, sizeof line - LOG_TEXT_MAX - 1);
+
+    memcpy(line + len, made->text, made->len);
+    len += made->len;
+    line[len++] = '\n';
+    ssize_t written = write(STDERR_FILENO, line, len);
+    (void)written;
+}
+
+static void send_line(enum log_level level, const struct log_line *line)
+{
+    switch (log_journal_send(levels[level].syslog, line, self_key, self)) {
+    case LOG_JOURNAL_SENT:
+        break;
+    case LOG_JOURNAL_FULL:
+        lost++;
+        break;
+    case LOG_JOURNAL_GONE:
+        write_stderr(level, line);
+        break;
+    }
+}
+
 static void __attribute__((format(printf, 2, 0)))
 write_line(enum log_level level, const char *fmt, va_list ap)
 {
-    char line[LINE_MAX_BYTES];
+    static struct log_line line; /* large, and nobody logs while he logs */
 
     if (!log_enabled(level))
         return;
-    size_t head = write_head(level, line, sizeof line);
-    int len = vsnprintf(line + head, sizeof line - head - 1, fmt, ap);
-    if (len < 0)
+    if (sink == LOG_SINK_UNKNOWN)
+        log_open(LOG_JOURNAL_SOCKET);
+    log_line_make(&line, fmt, ap);
+    if (sink == LOG_SINK_JOURNAL) {
+        send_line(level, &line);
+    } else {
+        write_stderr(level, &line);
+    }
+}
+
+/* journald has fallen behind: what was lost meanwhile is told with the next line. */
+static void tell_lost(void)
+{
+    unsigned n = lost;
+
+    if (n == 0)
         return;
-    size_t end = head + strlen(line + head);
-    clean(line + head, end - head);
-    line[end] = '\n';
-    /* One write, so lines never interleave. There is nobody to tell if it fails. */
-    ssize_t written = write(STDERR_FILENO, line, end + 1);
-    (void)written;
+    lost = 0;
+    log_warn("event=log_lost lines=%u why=\"the journal did not keep up\"", n);
+    if (lost > 0)
+        lost = n; /* nor did it take that */
 }
 
 void log_err(const char *fmt, ...)
 {
     va_list ap;
 
+    tell_lost();
     va_start(ap, fmt);
     write_line(LOG_LEVEL_ERROR, fmt, ap);
     va_end(ap);
@@ -117,6 +167,7 @@ void log_warn(const char *fmt, ...)
 {
     va_list ap;
 
+    tell_lost();
     va_start(ap, fmt);
     write_line(LOG_LEVEL_WARNING, fmt, ap);
     va_end(ap);
@@ -126,6 +177,7 @@ void log_info(const char *fmt, ...)
 {
     va_list ap;
 
+    tell_lost();
     va_start(ap, fmt);
     write_line(LOG_LEVEL_INFO, fmt, ap);
     va_end(ap);
@@ -135,6 +187,7 @@ void log_debug(const char *fmt, ...)
 {
     va_list ap;
 
+    tell_lost();
     va_start(ap, fmt);
     write_line(LOG_LEVEL_DEBUG, fmt, ap);
     va_end(ap);

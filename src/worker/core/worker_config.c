@@ -20,6 +20,13 @@ const struct setting worker_settings[] = {
      .why = "This node's name, unlike any other node's; empty: the host name.",
      .check = node_id_check},
     SETTING_ROW_LOG_LEVEL(worker_config),
+    {.key = "log_content",
+     .type = SETTING_BOOL,
+     AT(log_content),
+     .default_text = "no",
+     .why =
+         "Also log what is asked and answered, the first 1500 bytes of each: for hunting faults, "
+         "never for ordinary days."},
     {.key = "ollama",
      .type = SETTING_TEXT,
      TEXT(ollama),

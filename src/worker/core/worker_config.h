@@ -33,6 +33,7 @@ struct worker_config {
     int64_t chunk_interval_ms;
     int64_t chunk_tokens;
     bool allow_runner_options;
+    bool log_content;
 };
 
 extern const struct setting worker_settings[];
