@@ -217,6 +217,10 @@ static uint32_t request_make(struct window *window, const struct window_entry *e
     (void)span_copy(entry->request_id, r->request_id, sizeof r->request_id);
     r->request_hash = window_hash(window, entry->request_id);
     r->session_hash = entry->session_hash;
+    r->prefix_hash = entry->prefix_hash;
+    r->prompt_tokens = entry->prompt_tokens;
+    r->prefix_tokens = entry->prefix_tokens;
+    r->output_tokens_max = entry->output_tokens_max;
     r->submitted_ms = entry->submitted_ms;
     r->deadline_ms = entry->deadline_ms;
     r->attempt = entry->attempt < INT32_MAX ? (int32_t)entry->attempt : INT32_MAX;

@@ -70,6 +70,10 @@ struct window_request {
     uint32_t model;                 /* index in the names table; held */
     uint32_t client;                /* private */
     uint64_t session_hash;          /* 0 = none */
+    uint64_t prefix_hash;           /* of model and system prompt; 0 = none */
+    uint32_t prompt_tokens;         /* estimated from its bytes; history included */
+    uint32_t prefix_tokens;         /* likewise, of the system prompt */
+    uint32_t output_tokens_max;     /* the client wants no more; 0 = it does not say */
     int64_t submitted_ms;           /* Redis time */
     int64_t deadline_ms;            /* Redis time */
     int64_t first_seen_ms;          /* monotonic */
@@ -104,7 +108,8 @@ struct window_entry {
     struct span callback;          /* absent if it is P:responses:<request_id> */
     struct span client;            /* absent: nobody in particular */
     struct span tried, last_error; /* absent if none */
-    uint64_t session_hash;
+    uint64_t session_hash, prefix_hash;
+    uint32_t prompt_tokens, prefix_tokens, output_tokens_max;
     enum request_priority priority;
     int64_t submitted_ms, deadline_ms; /* Redis time */
     int64_t attempt;

@@ -1,0 +1,105 @@
+#ifndef ROUTER_POLICY_CONSTANTS_H
+#define ROUTER_POLICY_CONSTANTS_H
+
+/*
+ * Every constant of the policy, once: unit, reason, source. "sweep" = found by simulation
+ * (docs/routing.md tells how); "fit" = fitted to measurements on boards that are named there.
+ * What a cluster may need to change is a setting instead (struct policy_settings).
+ */
+
+/* --- demand and waiting ------------------------------------------------------------------------
+ */
+
+#define DEMAND_WINDOW_S                                                                            \
+    300.0                    /* averaging of arrival rates; 1800 doubles P99 after a shift: sweep */
+#define SERVICE_SHARE   0.05 /* weight of a new answer in the mean service time of a model */
+#define OUTPUT_SHARE    0.02 /* ... in the mean length of an answer: lengths vary widely */
+#define TOKENS_PRIOR    120.0 /* tokens of an answer before any is known */
+#define PROMPT_PRIOR    100.0 /* uncached tokens of a prompt before any is known */
+#define SERVICE_PRIOR_S 30.0  /* service time of a model before any is known */
+#define RESIDUAL_SHARE  0.2   /* a job past its promise needs this share of it more */
+#define NO_HOLDER_LOADS 1.5   /* wait without any holder: this many loads, ... */
+#define NO_HOLDER_S     5.0   /* ... and this long until a node is found */
+#define WAIT_FOREVER_S  1e9
+#define ESTIMATE_AGE_MS 500 /* a wait estimate of a model is used again for this long */
+
+/* --- swaps on demand ---------------------------------------------------------------------------
+ */
+
+#define HARM_HORIZON_S     300.0 /* for how long a missing replica is felt: as DEMAND_WINDOW_S */
+#define HARM_LOADS_MAX     3.0 /* a model can be loaded again: harm is at most this many loads, ... */
+#define HARM_S             15.0 /* ... each with this much around it */
+#define PULL_AGE_S         20.0 /* age that a new request is given; 5 to 60 trades P50 for P99: sweep */
+#define PULL_HITS_MAX      10   /* requests compared when a slot is free */
+#define PULL_BATCH_MAX     6    /* requests that share the cost of one load, at most */
+#define PULL_TAIL_LOADS    4.0  /* a model's last request may wait this many loads, ... */
+#define PULL_TAIL_SERVICES 2.0  /* ... and services, and the margin, before another replica */
+#define STARVE_LOADS       3.0  /* after this many loads and services ... */
+#define STARVE_S           30.0 /* ... and this, a request's index is raised ... */
+#define STARVE_FACTOR      4.0  /* ... by this: no request waits for ever */
+#define SAMPLE_HOLDERS     12   /* free holders looked at; more changes nothing measurable: sweep */
+#define SAMPLE_OTHERS      16   /* free nodes without the model looked at */
+
+/* --- placement ---------------------------------------------------------------------------------
+ */
+
+#define PLACE_TICK_MS    5000
+#define PLACE_HORIZON_S  300.0 /* what a preload must pay for itself in */
+#define PLACE_LOADS      3.0   /* gain over the horizon, in loads: sweep */
+#define PLACE_RATIO      1.3   /* gain over loss: no ping-pong */
+#define PLACE_SHARE      12    /* at most one node in so many per round */
+#define PLACE_SAMPLE     64    /* free nodes looked at */
+#define PLACE_LAST_GUARD 4.0   /* the last holder of a model in use counts this often: sweep */
+#define PLACE_DUTY_SHARE 0.9   /* a node that must rest gives that much less of the gain */
+#define PLACE_LOAD_SHARE 0.002 /* of equal nodes the one that loads faster */
+#define RETRY_HEADS      4     /* requests of each model looked at again every POLICY_TICK_MS */
+#define PRELOAD_SLACK    2.0   /* a preload is given up after so many of the expected times ... */
+#define PRELOAD_SLACK_MS 60000 /* ... and this */
+
+/* --- homes -------------------------------------------------------------------------------------
+ */
+
+#define RETURN_CHANCE      0.7    /* a conversation goes on; mean 3.5 turns: traces */
+#define RETURN_SILENCE_S   90.0   /* ... ever less likely; think time median 25 s */
+#define HOME_MARGIN_S      1.0    /* what waiting for the home must save at least */
+#define COLLIDE_S          40.0   /* a job this long meets a returning conversation with 63 % */
+#define COLLIDE_SHARE      0.5    /* which then waits half of it, or goes elsewhere */
+#define SESSION_TTL_MS     600000 /* a conversation silent this long has no home */
+#define WARM_UNKNOWN_SHARE 0.8    /* of a prompt, if only the fact is known that it is warm */
+
+/* --- heat --------------------------------------------------------------------------------------
+ */
+
+#define HEAT_PRICE_C      75.0  /* the price begins here (t_on) ... */
+#define HEAT_PRICE_SPAN_C 3.0   /* ... and is whole this much above */
+#define HEAT_SOFT_C       80.0  /* the firmware lowers the clock from here: Pi documentation */
+#define HEAT_SLOW_SHARE   0.04  /* slower by this for each degree above: fit */
+#define HEAT_SLOW_SPAN_C  6.0   /* ... up to here */
+#define HEAT_REST_C       78.5  /* a node rests from here ... */
+#define HEAT_BACK_C       73.0  /* ... until here: more than the 3 C that load makes in one beat */
+#define HEAT_PATIENCE_MS  25000 /* a request waits this long for a cooler node */
+#define HEAT_DUTY_C       78.0  /* a node's duty is what keeps it below this */
+#define HEAT_DUTY_MIN     0.15
+#define HEAT_JUMP_C       10.0  /* the die's rise within seconds of work, until measured */
+#define HEAT_TSS_C        68.0  /* where a busy node settles, until measured: optimistic */
+#define HEAT_TAU_S        150.0 /* how fast, until measured: between cooler (60) and sink (300) */
+
+/* --- speeds, until they are measured: bytes and parameters of 4-bit models -------------------- */
+
+#define PRIOR_ANSWERS    5      /* from this many on only measurements count */
+#define PARAMETER_BYTES  0.62   /* bytes per parameter of a Q4_K_M file */
+#define INIT_S           0.8    /* a load that costs no reading, on a Pi 5 */
+#define PAGE_CACHE_BPS   1.2e9  /* reading a file that the page cache still has */
+#define MEMORY_FACTOR    1.15   /* memory of a model, of its file ... */
+#define MEMORY_EXTRA     0.25e9 /* ... and this: context and buffers */
+#define MEMORY_SYSTEM    1.5e9  /* of RAM is not there for models and page cache */
+#define PAGE_CACHE_SHARE 0.9    /* of what is left holds files */
+#define SHARED_SLOT      0.6 /* slots share the cores: each running request slows by this share */
+
+/* A Pi's generation of tokens is bound by its memory: tokens/s = memory_bps / file bytes. Prompts
+ * are bound by arithmetic: tokens/s = prompt_k / parameters in 1e9. */
+struct policy_board_prior {
+    double memory_bps, prompt_k, disk_bps, speed;
+};
+
+#endif

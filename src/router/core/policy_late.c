@@ -1,0 +1,293 @@
+/*
+ * LATE: late binding. A request waits here until the node that is best for it is free; a node that
+ * comes free takes the request that is worth most there. docs/routing.md has the formulas.
+ */
+#include <assert.h>
+
+#include "policy_private.h"
+
+/* --- candidates
+ * ------------------------------------------------------------------------------------ */
+
+struct candidate {
+    uint32_t pair;
+    struct policy_cost cost;
+    double sum, temp_c;
+};
+
+struct contest {
+    struct candidate best, second;
+    uint32_t considered;
+};
+
+static void contest_begin(struct contest *contest)
+{
+    contest->best = contest->second = (struct candidate){.pair = POLICY_NONE};
+    contest->considered = 0;
+}
+
+/* A failing node loses against any other; then an operator's order of preference counts, then the
+ * cost, then the temperature. */
+static bool is_better(const struct policy *policy, const struct candidate *a,
+                      const struct candidate *b)
+{
+    const struct policy_pair *pa = &policy->pairs[a->pair], *pb;
+
+    if (b->pair == POLICY_NONE)
+        return true;
+    pb = &policy->pairs[b->pair];
+    if (policy->nodes[pa->node].is_failing != policy->nodes[pb->node].is_failing)
+        return policy->nodes[pb->node].is_failing;
+    if (pa->place != pb->place)
+        return pa->place < pb->place;
+    if (a->sum < b->sum || a->sum > b->sum)
+        return a->sum < b->sum;
+    if (a->temp_c < b->temp_c || a->temp_c > b->temp_c)
+        return a->temp_c < b->temp_c;
+    return pa->node < pb->node;
+}
+
+static void contest_enter(const struct policy *policy, struct contest *contest,
+                          struct candidate *entry)
+{
+    const struct policy_heat *heat = &policy->nodes[policy->pairs[entry->pair].node].heat;
+
+    contest->considered++;
+    entry->sum = policy_cost_sum(&entry->cost);
+    entry->temp_c = heat->now_ms == INT64_MIN ? 1000.0 : heat->now_c;
+    if (is_better(policy, entry, &contest->best)) {
+        contest->second = contest->best;
+        contest->best = *entry;
+    } else if (is_better(policy, entry, &contest->second)) {
+        contest->second = *entry;
+    }
+}
+
+/* --- decisions
+ * ------------------------------------------------------------------------------------- */
+
+static void decide(const struct policy *policy, const struct contest *contest,
+                   struct policy_decision *ret)
+{
+    const struct policy_pair *second =
+        contest->second.pair == POLICY_NONE ? NULL : &policy->pairs[contest->second.pair];
+
+    ret->considered = contest->considered;
+    ret->runner_up = second ? second->node : POLICY_NONE;
+    if (second)
+        ret->runner_up_cost = contest->second.cost;
+}
+
+static bool move(struct policy *policy, const struct policy_want *want,
+                 const struct candidate *chosen, enum policy_reason reason, int64_t now_ms,
+                 struct policy_decision *ret)
+{
+    ret->act = POLICY_MOVE;
+    ret->reason = reason;
+    ret->request = want->request;
+    ret->model = want->model;
+    ret->node = policy->pairs[chosen->pair].node;
+    ret->cost = chosen->cost;
+    ret->again = policy_has_failed_it(policy, want, ret->node);
+    policy_go(policy, want, chosen->pair, now_ms);
+    return true;
+}
+
+/* Told once for each change of mind. */
+static bool keep(struct policy *policy, const struct policy_want *want, uint32_t node,
+                 enum policy_reason reason, struct policy_decision *ret)
+{
+    struct policy_request *r = &policy->requests[want->request];
+    bool is_news = !r->is_kept || r->kept_for != reason || r->kept_node != node;
+
+    r->is_kept = true;
+    r->kept_for = reason;
+    r->kept_node = node;
+    ret->act = POLICY_KEEP;
+    ret->reason = reason;
+    ret->request = want->request;
+    ret->model = want->model;
+    ret->node = node;
+    return is_news;
+}
+
+/* --- arrival
+ * --------------------------------------------------------------------------------------- */
+
+static void enter_holder(const struct policy *policy, const struct policy_want *want, uint32_t pair,
+                         int64_t now_ms, struct contest *contest)
+{
+    struct candidate entry = {.pair = pair};
+    uint32_t node = policy->pairs[pair].node;
+    double service = policy_service(policy, want, pair, &entry.cost);
+
+    if (policy_is_barred(policy, want, node))
+        return;
+    if (node != want->home)
+        entry.cost.harm_s = policy_collision(policy, pair, service, now_ms);
+    contest_enter(policy, contest, &entry);
+}
+
+static void enter_holders(struct policy *policy, const struct policy_want *want, int64_t now_ms,
+                          struct contest *contest)
+{
+    uint32_t sample[SAMPLE_HOLDERS];
+    struct policy_list *list = &policy->models[want->model].list[PAIRS_OPEN];
+    uint32_t n = policy_sample(policy_pair_links(policy, PAIRS_OPEN), list, SAMPLE_HOLDERS, sample);
+    bool home_seen = want->home == POLICY_NONE || !policy->nodes[want->home].is_open;
+
+    for (uint32_t i = 0; i < n; i++) {
+        home_seen = home_seen || policy->pairs[sample[i]].node == want->home;
+        enter_holder(policy, want, sample[i], now_ms, contest);
+    }
+    if (!home_seen)
+        enter_holder(policy, want, policy_pair_find(policy, want->home, want->model), now_ms,
+                     contest);
+}
+
+/* Is it better to wait for the busy home than to be served elsewhere in `other_s`? */
+bool policy_home_pays(struct policy *policy, const struct policy_want *want, double other_s,
+                      int64_t now_ms, struct policy_cost *ret)
+{
+    uint32_t pair;
+    double service;
+
+    if (want->home == POLICY_NONE || policy->nodes[want->home].is_open ||
+        policy_is_barred(policy, want, want->home))
+        return false;
+    pair = policy_pair_find(policy, want->home, want->model);
+    if (!policy_pair_usable(policy, &policy->pairs[pair]))
+        return false;
+    service = policy_service(policy, want, pair, ret);
+    ret->wait_s = policy_home_wait(policy, want, want->home, now_ms);
+    return ret->wait_s + service < policy->home_share * other_s - HOME_MARGIN_S;
+}
+
+static bool has_patience(const struct policy_want *want)
+{
+    return want->age_s < (double)HEAT_PATIENCE_MS / 1000.0;
+}
+
+/* The best free node rests; is a cooler one that has the model free soon enough? */
+bool policy_cooler_pays(struct policy *policy, const struct policy_want *want, uint32_t node,
+                        double service, int64_t now_ms)
+{
+    const struct policy_model *m = &policy->models[want->model];
+
+    return policy->nodes[node].heat.is_resting && has_patience(want) &&
+           policy_wait(policy, want->model, 0, node, now_ms) + policy_service_mean(m) < service;
+}
+
+static bool match_holder(struct policy *policy, const struct policy_want *want,
+                         const struct contest *contest, int64_t now_ms, struct policy_decision *ret)
+{
+    const struct candidate *best = &contest->best;
+    uint32_t node = policy->pairs[best->pair].node;
+    double service = best->cost.service_s + best->cost.heat_s;
+
+    decide(policy, contest, ret);
+    if (policy_home_pays(policy, want, service, now_ms, &ret->cost)) {
+        policy_homebound_add(policy, want->request, want->home,
+                             ret->cost.service_s + ret->cost.heat_s);
+        return keep(policy, want, want->home, POLICY_FOR_HOME, ret);
+    }
+    if (policy_cooler_pays(policy, want, node, service, now_ms))
+        return keep(policy, want, node, POLICY_FOR_COOLER, ret);
+    return move(policy, want, best, node == want->home ? POLICY_BY_HOME : POLICY_BY_HOLDER, now_ms,
+                ret);
+}
+
+/* --- loading the model on a node that is free
+ * ------------------------------------------------------- */
+
+static bool may_load(const struct policy *policy, const struct policy_want *want, uint32_t node,
+                     uint32_t pair)
+{
+    const struct policy_pair *p;
+
+    if (pair == POLICY_NONE || policy_is_barred(policy, want, node))
+        return false;
+    p = &policy->pairs[pair];
+    return policy->nodes[node].is_idle && !policy->nodes[node].heat.is_resting &&
+           !p->is_in[PAIRS_RESIDENT] && policy_pair_usable(policy, p) &&
+           policy_pair_fits(policy, p);
+}
+
+static void enter_other(struct policy *policy, const struct policy_want *want, uint32_t node,
+                        double busy_share, int64_t now_ms, struct contest *contest)
+{
+    uint32_t pair = policy_pair_find(policy, node, want->model);
+    struct candidate entry = {.pair = pair};
+
+    if (!may_load(policy, want, node, pair))
+        return;
+    entry.cost.load_s = policy_load_time(policy, &policy->pairs[pair]) * (1.0 + busy_share);
+    (void)policy_service(policy, want, pair, &entry.cost);
+    entry.cost.harm_s = policy_harm(policy, node, pair, now_ms);
+    contest_enter(policy, contest, &entry);
+}
+
+/* Among the idle nodes if most have the file, else among those that have it. */
+static void enter_others(struct policy *policy, const struct policy_want *want, int64_t now_ms,
+                         struct contest *contest)
+{
+    uint32_t sample[SAMPLE_OTHERS];
+    struct policy_list *holding = &policy->models[want->model].list[PAIRS_HOLDING];
+    double busy_share = 1.0 - (double)policy->idle.n / (double)policy->nodes_n;
+    bool by_pair = holding->n < policy->idle.n;
+    uint32_t n =
+        by_pair ? policy_sample(policy_pair_links(policy, PAIRS_HOLDING), holding, SAMPLE_OTHERS,
+                                sample)
+                : policy_sample(policy_idle_links(policy), &policy->idle, SAMPLE_OTHERS, sample);
+
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t node = by_pair ? policy->pairs[sample[i]].node : sample[i];
+        enter_other(policy, want, node, busy_share, now_ms, contest);
+    }
+}
+
+/* A swap must cost so much less than waiting that it is worth it even if the estimates are wrong.
+ */
+static bool match_swap(struct policy *policy, const struct policy_want *want, uint32_t position,
+                       int64_t now_ms, struct policy_decision *ret)
+{
+    double wait = policy_wait(policy, want->model, position, POLICY_NONE, now_ms);
+    double own = policy_service_mean(&policy->models[want->model]);
+    struct policy_cost home = {0};
+    struct contest contest;
+
+    contest_begin(&contest);
+    if (policy->idle.n > 0)
+        enter_others(policy, want, now_ms, &contest);
+    if (policy_home_pays(policy, want, WAIT_FOREVER_S * 2.0, now_ms, &home)) {
+        policy_homebound_add(policy, want->request, want->home, home.service_s + home.heat_s);
+        if (home.wait_s + home.service_s + home.heat_s < wait + own) {
+            wait = home.wait_s;
+            own = home.service_s + home.heat_s;
+        }
+    }
+    decide(policy, &contest, ret);
+    if (contest.best.pair != POLICY_NONE &&
+        contest.best.sum * policy->swap_factor + policy->swap_margin_s < wait + own)
+        return move(policy, want, &contest.best, POLICY_BY_SWAP, now_ms, ret);
+    ret->cost = (struct policy_cost){.wait_s = wait, .service_s = own};
+    return keep(policy, want, POLICY_NONE,
+                wait < WAIT_FOREVER_S ? POLICY_FOR_HOLDER : POLICY_FOR_NODE, ret);
+}
+
+bool policy_late_match(struct policy *policy, uint32_t request, uint32_t position, int64_t now_ms,
+                       struct policy_decision *ret)
+{
+    struct policy_want want;
+    struct contest contest;
+
+    *ret = (struct policy_decision){.runner_up = POLICY_NONE, .evict = POLICY_NONE};
+    policy_want_fill(policy, request, now_ms, &want);
+    if (policy->models[want.model].list[PAIRS_HOLDING].n == 0)
+        return keep(policy, &want, POLICY_NONE, POLICY_FOR_NODE, ret);
+    contest_begin(&contest);
+    enter_holders(policy, &want, now_ms, &contest);
+    if (contest.best.pair != POLICY_NONE)
+        return match_holder(policy, &want, &contest, now_ms, ret);
+    return match_swap(policy, &want, position, now_ms, ret);
+}

@@ -1,0 +1,121 @@
+/*
+ * What is known of speeds: measured figures, and before there are any the board's and the file's.
+ * Sources of the priors: docs/routing.md, "Before anything is measured".
+ */
+#include "policy_private.h"
+
+static const struct policy_board_prior priors[] = {
+    /*                       memory   prompt  disk   speed */
+    [POLICY_BOARD_OTHER] = {9.5e9, 60.0, 85e6, 1.0},
+    [POLICY_BOARD_PI3] = {1.0e9, 3.0, 20e6, 0.4}, /* assumed: no measurement found */
+    [POLICY_BOARD_PI4] = {3.3e9, 9.5, 42e6, 0.4},
+    [POLICY_BOARD_PI5] = {9.5e9, 60.0, 85e6, 1.0},
+};
+
+enum policy_board policy_board_of(struct span board)
+{
+    static const struct {
+        const char *text;
+        enum policy_board board;
+    } boards[] = {
+        {"Raspberry Pi 5", POLICY_BOARD_PI5},
+        {"Raspberry Pi 500", POLICY_BOARD_PI5},
+        {"Raspberry Pi 4", POLICY_BOARD_PI4},
+        {"Raspberry Pi 400", POLICY_BOARD_PI4},
+        {"Raspberry Pi Compute Module 4", POLICY_BOARD_PI4},
+        {"Raspberry Pi Compute Module 5", POLICY_BOARD_PI5},
+        {"Raspberry Pi 3", POLICY_BOARD_PI3},
+    };
+
+    for (size_t i = 0; i < sizeof boards / sizeof boards[0]; i++) {
+        struct span text = span_str(boards[i].text);
+        if (board.len >= text.len && span_is((struct span){board.ptr, text.len}, boards[i].text))
+            return boards[i].board;
+    }
+    return POLICY_BOARD_OTHER;
+}
+
+double policy_board_speed(enum policy_board board)
+{
+    return priors[board].speed;
+}
+
+/* A model whose size nobody tells is taken for one of 3e9 parameters. */
+static double bytes_or_guess(const struct policy_pair *pair)
+{
+    return pair->bytes > 0.0 ? pair->bytes : 2.0e9;
+}
+
+/* The prior counts for what is missing to PRIOR_ANSWERS. */
+static double blend(double prior, int64_t measured_milli, uint32_t n)
+{
+    double measured = (double)measured_milli / 1000.0;
+
+    if (measured_milli <= 0)
+        return prior;
+    if (n >= PRIOR_ANSWERS)
+        return measured;
+    return (prior * (double)(PRIOR_ANSWERS - n) + measured * (double)n) / (double)PRIOR_ANSWERS;
+}
+
+void policy_learn_pair(struct policy *policy, uint32_t pair,
+                       const struct policy_installed *installed)
+{
+    struct policy_pair *p = &policy->pairs[pair];
+    struct policy_node *node = &policy->nodes[p->node];
+    const struct policy_board_prior *prior = &priors[node->board];
+    double bytes, rate = node->load_bps > 0.0 ? node->load_bps : prior->disk_bps;
+    double init_s = INIT_S / node->speed;
+
+    p->n = installed->n;
+    p->bytes = installed->bytes > 0 ? (double)installed->bytes : p->bytes;
+    bytes = bytes_or_guess(p);
+    p->gen_tps = blend(prior->memory_bps / bytes, installed->gen_tps_milli, p->n);
+    p->prompt_tps =
+        blend(prior->prompt_k * PARAMETER_BYTES * 1e9 / bytes, installed->prompt_tps_milli, p->n);
+    p->load_s = blend(init_s + bytes / rate, installed->load_ms, p->n);
+    if (policy->models[p->model].service_s <= 0.0)
+        policy->models[p->model].service_s =
+            PROMPT_PRIOR / p->prompt_tps + TOKENS_PRIOR / p->gen_tps;
+    if (installed->load_ms > 0 && (double)installed->load_ms / 1000.0 > init_s)
+        node->load_bps = bytes / ((double)installed->load_ms / 1000.0 - init_s);
+}
+
+void policy_learn_done(struct policy *policy, const struct policy_report *report)
+{
+    struct policy_model *m = &policy->models[report->model];
+
+    if (report->output_tokens > 0) {
+        double tokens = (double)report->output_tokens;
+        if (m->output_tokens <= 0.0)
+            m->output_tokens = TOKENS_PRIOR;
+        m->output_tokens += OUTPUT_SHARE * (tokens - m->output_tokens);
+    }
+    if (report->run_ms >= 0 && !report->was_cold) {
+        double seconds = (double)report->run_ms / 1000.0;
+        double share = 1.0 / (double)(PRIOR_ANSWERS + ++m->service_n);
+        if (m->service_s <= 0.0)
+            m->service_s = SERVICE_PRIOR_S;
+        m->service_s += policy_max(share, SERVICE_SHARE) * (seconds - m->service_s);
+    }
+}
+
+/* The typical load time of a model: the median over a sample of the nodes that have its file. */
+void policy_learn_load(struct policy *policy, uint32_t model)
+{
+    struct policy_model *m = &policy->models[model];
+    uint32_t sample[SAMPLE_HOLDERS];
+    double sorted[SAMPLE_HOLDERS];
+    uint32_t n = policy_sample(policy_pair_links(policy, PAIRS_HOLDING), &m->list[PAIRS_HOLDING],
+                               SAMPLE_HOLDERS, sample);
+
+    for (uint32_t i = 0; i < n; i++) {
+        double load_s = policy->pairs[sample[i]].load_s;
+        uint32_t at = i;
+        for (; at > 0 && sorted[at - 1] > load_s; at--)
+            sorted[at] = sorted[at - 1];
+        sorted[at] = load_s;
+    }
+    if (n > 0)
+        m->load_s = m->load_s > 0.0 ? 0.5 * (m->load_s + sorted[n / 2]) : sorted[n / 2];
+}

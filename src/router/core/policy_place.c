@@ -1,0 +1,147 @@
+/* The placement controller: which model is loaded where ahead of need. */
+#include <assert.h>
+
+#include "policy_private.h"
+
+/* Seconds of waiting saved per second by one more holder. */
+static double gain_of(struct policy *policy, uint32_t model, int64_t now_ms)
+{
+    const struct policy_model *m = &policy->models[model];
+    double k = policy_replicas(m);
+
+    return policy_demand_now(policy, m, now_ms) *
+           (policy_queue_wait(policy, model, k, now_ms) -
+            policy_queue_wait(policy, model, k + 1.0, now_ms));
+}
+
+static void model_round(struct policy *policy, uint32_t model, int64_t now_ms)
+{
+    struct policy_model *m = &policy->models[model];
+
+    policy_learn_load(policy, model);
+    policy_queue_fill(policy, model, policy_replicas(m), now_ms);
+    m->gain = gain_of(policy, model, now_ms);
+}
+
+void policy_place_begin(struct policy *policy, int64_t now_ms)
+{
+    uint32_t nodes = policy->nodes_n;
+
+    for (uint32_t i = policy->known.head; i != POLICY_NONE;
+         i = policy_list_next(policy_known_links(policy), i))
+        model_round(policy, i, now_ms);
+    policy->place_left = nodes / PLACE_SHARE > 0 ? nodes / PLACE_SHARE : 1;
+}
+
+/* The model that gains most, among those that the list of known models holds. */
+static uint32_t neediest(const struct policy *policy)
+{
+    uint32_t best = POLICY_NONE;
+
+    for (uint32_t i = policy->known.head; i != POLICY_NONE;
+         i = policy_list_next(policy_known_links(policy), i)) {
+        if (policy->models[i].gain > 0.0 &&
+            (best == POLICY_NONE || policy->models[i].gain > policy->models[best].gain))
+            best = i;
+    }
+    return best;
+}
+
+/* What others lose per second if this node loads the pair. */
+static double loss_of(struct policy *policy, uint32_t node, uint32_t pair, double gain,
+                      int64_t now_ms)
+{
+    uint32_t evicted[POLICY_RESIDENT_MAX];
+    uint32_t n = policy_would_evict(policy, node, pair, evicted);
+    double loss = 0.0, warm = 0.0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t model = policy->pairs[evicted[i]].model;
+        double l = policy_replica_loss(policy, evicted[i], now_ms);
+        if (policy->models[model].list[PAIRS_RESIDENT].n <= 1)
+            l *= PLACE_LAST_GUARD;
+        loss += l;
+        warm += policy_warm_value(policy, evicted[i], now_ms);
+    }
+    return loss + gain * (1.0 - policy->nodes[node].heat.duty) * PLACE_DUTY_SHARE +
+           PLACE_LOAD_SHARE * policy_load_time(policy, &policy->pairs[pair]) +
+           warm / PLACE_HORIZON_S;
+}
+
+struct place {
+    uint32_t pair;
+    double loss;
+};
+
+/* An operator's order of preference counts before the loss. */
+static struct place cheapest(struct policy *policy, uint32_t model, double gain, int64_t now_ms)
+{
+    uint32_t sample[PLACE_SAMPLE];
+    uint32_t n = policy_sample(policy_idle_links(policy), &policy->idle, PLACE_SAMPLE, sample);
+    struct place best = {POLICY_NONE, 0.0};
+
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t pair = policy_pair_find(policy, sample[i], model);
+        if (pair == POLICY_NONE || policy->pairs[pair].is_in[PAIRS_RESIDENT] ||
+            policy->nodes[sample[i]].heat.is_resting || policy->nodes[sample[i]].is_failing ||
+            !policy_pair_usable(policy, &policy->pairs[pair]) ||
+            !policy_pair_fits(policy, &policy->pairs[pair]))
+            continue;
+        double loss = loss_of(policy, sample[i], pair, gain, now_ms);
+        int32_t place = policy->pairs[pair].place;
+        if (best.pair == POLICY_NONE || place < policy->pairs[best.pair].place ||
+            (place == policy->pairs[best.pair].place && loss < best.loss))
+            best = (struct place){pair, loss};
+    }
+    return best;
+}
+
+static void preload(struct policy *policy, struct place place, double gain, int64_t now_ms,
+                    struct policy_decision *ret)
+{
+    const struct policy_pair *p = &policy->pairs[place.pair];
+    uint32_t evicted[POLICY_RESIDENT_MAX];
+    uint32_t n = policy_would_evict(policy, p->node, place.pair, evicted);
+
+    *ret = (struct policy_decision){
+        .act = POLICY_PRELOAD,
+        .reason = POLICY_BY_DEMAND,
+        .request = POLICY_NONE,
+        .node = p->node,
+        .model = p->model,
+        .evict = n > 0 ? policy->pairs[evicted[0]].model : POLICY_NONE,
+        .runner_up = POLICY_NONE,
+        .cost.load_s = policy_load_time(policy, p),
+        .gain_s = gain,
+        .loss_s = place.loss,
+    };
+    policy_loading_set(policy, place.pair, now_ms);
+    model_round(policy, p->model, now_ms);
+    for (uint32_t i = 0; i < n; i++)
+        model_round(policy, policy->pairs[evicted[i]].model, now_ms);
+}
+
+bool policy_place(struct policy *policy, int64_t now_ms, struct policy_decision *ret)
+{
+    uint32_t model;
+
+    if (policy->place_left == 0 || policy->idle.n == 0)
+        return false;
+    policy->place_left--;
+    model = neediest(policy);
+    if (model == POLICY_NONE) {
+        policy->place_left = 0;
+        return false;
+    }
+    double gain = policy->models[model].gain;
+    struct place place = cheapest(policy, model, gain, now_ms);
+    if (place.pair == POLICY_NONE ||
+        (gain - place.loss) * PLACE_HORIZON_S <
+            PLACE_LOADS * policy_load_time(policy, &policy->pairs[place.pair]) ||
+        gain < PLACE_RATIO * place.loss) {
+        policy->place_left = 0;
+        return false;
+    }
+    preload(policy, place, gain, now_ms, ret);
+    return true;
+}

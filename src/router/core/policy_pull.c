@@ -1,0 +1,204 @@
+/* A slot is free: which waiting request is worth most there. */
+#include <assert.h>
+
+#include "policy_private.h"
+
+/* The best so far: class before index. */
+struct pull {
+    struct policy_want want;
+    uint32_t pair; /* POLICY_NONE: none yet */
+    struct policy_cost cost;
+    double index;
+    int class;
+    uint32_t considered;
+};
+
+static bool pull_enter(struct pull *pull, const struct policy_want *want, uint32_t pair,
+                       const struct policy_cost *cost, double index, int class)
+{
+    pull->considered++;
+    if (pull->pair != POLICY_NONE &&
+        (class > pull->class || (class == pull->class && index <= pull->index)))
+        return false;
+    pull->want = *want;
+    pull->pair = pair;
+    pull->cost = *cost;
+    pull->index = index;
+    pull->class = class;
+    return true;
+}
+
+/* The first requests of a model in the window's order, at most PULL_HITS_MAX, of one class. */
+uint32_t policy_queue_front(struct policy *policy, uint32_t model, uint32_t max, uint32_t *out)
+{
+    uint32_t n = 0, request;
+
+    names_set_add(policy->open, model);
+    window_scan(policy->window);
+    while (n < max && (request = window_next(policy->window, policy->open)) != WINDOW_NONE) {
+        if (n > 0 &&
+            window_at(policy->window, request)->class != window_at(policy->window, out[0])->class)
+            break;
+        out[n++] = request;
+    }
+    names_set_remove(policy->open, model);
+    return n;
+}
+
+/* --- hits: the model is in memory here
+ * ---------------------------------------------------------------- */
+
+/* Its own home is busy, but worth waiting for more than this slot is. */
+static bool prefers_home(struct policy *policy, const struct policy_want *want, uint32_t node,
+                         double here_s, int64_t now_ms)
+{
+    struct policy_cost cost = {0};
+
+    return want->home != POLICY_NONE && want->home != node &&
+           policy_home_pays(policy, want, here_s, now_ms, &cost);
+}
+
+/* Index = age over service: of equal ages the shorter first, and nobody waits for ever. For the age
+ * a request is taken to be as old as the oldest behind it, so that the window's order between
+ * clients is not undone by the age of those who have sent too much. */
+static void pull_hits(struct policy *policy, uint32_t pair, int64_t now_ms, struct pull *pull)
+{
+    struct policy_want wants[PULL_HITS_MAX];
+    uint32_t requests[PULL_HITS_MAX];
+    const struct policy_pair *p = &policy->pairs[pair];
+    uint32_t n = policy_queue_front(policy, p->model, PULL_HITS_MAX, requests);
+    double age_s = 0.0;
+
+    for (uint32_t i = 0; i < n; i++)
+        policy_want_fill(policy, requests[i], now_ms, &wants[i]);
+    for (uint32_t i = n; i-- > 0;) {
+        age_s = policy_max(age_s, wants[i].age_s);
+        wants[i].rank_age_s = age_s;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        struct policy_cost cost = {0};
+        double s = policy_service(policy, &wants[i], pair, &cost);
+        if (policy_is_barred(policy, &wants[i], p->node) ||
+            prefers_home(policy, &wants[i], p->node, s, now_ms))
+            continue;
+        (void)pull_enter(pull, &wants[i], pair, &cost, (wants[i].rank_age_s + PULL_AGE_S) / s,
+                         (int)window_at(policy->window, requests[i])->class);
+    }
+}
+
+/* --- misses: it would have to be loaded
+ * --------------------------------------------------------------- */
+
+/* Is the model's queue so long that another replica is called for? */
+static bool is_eligible(struct policy *policy, uint32_t model, double load_s, int64_t now_ms)
+{
+    const struct policy_model *m = &policy->models[model];
+    uint32_t waiting = window_model_count(policy->window, model);
+    double first = policy_wait(policy, model, 0, POLICY_NONE, now_ms);
+    double service = policy_service_mean(m), holders = (double)m->list[PAIRS_RESIDENT].n;
+    double last = holders > 0.0 ? first + (double)(waiting - 1) * service / holders : first;
+
+    return first > load_s * policy->swap_factor + policy->swap_margin_s ||
+           last > PULL_TAIL_LOADS * load_s + PULL_TAIL_SERVICES * service + policy->swap_margin_s;
+}
+
+static double batch_of(const struct policy *policy, uint32_t model)
+{
+    uint32_t waiting = window_model_count(policy->window, model);
+    uint32_t holders = policy->models[model].list[PAIRS_RESIDENT].n;
+    uint32_t batch = (waiting + holders) / (holders + 1);
+
+    if (batch < 1)
+        batch = 1;
+    return (double)(batch < PULL_BATCH_MAX ? batch : PULL_BATCH_MAX);
+}
+
+static void pull_miss(struct policy *policy, uint32_t node, uint32_t model, int64_t now_ms,
+                      struct pull *pull)
+{
+    uint32_t pair = policy_pair_find(policy, node, model), request;
+    struct policy_want want;
+    struct policy_cost cost = {0};
+    double load_s, harm_s, service, index;
+
+    if (pair == POLICY_NONE || policy->pairs[pair].is_in[PAIRS_RESIDENT] ||
+        !policy_pair_usable(policy, &policy->pairs[pair]) ||
+        !policy_pair_fits(policy, &policy->pairs[pair]))
+        return;
+    load_s = policy_load_time(policy, &policy->pairs[pair]);
+    if (!is_eligible(policy, model, load_s, now_ms) ||
+        policy_queue_front(policy, model, 1, &request) == 0)
+        return;
+    policy_want_fill(policy, request, now_ms, &want);
+    if (policy_is_barred(policy, &want, node))
+        return;
+    harm_s = policy_harm(policy, node, pair, now_ms);
+    service = policy_service(policy, &want, pair, &cost);
+    cost.load_s = load_s;
+    cost.harm_s = harm_s;
+    index = (want.age_s + PULL_AGE_S) / ((load_s + harm_s) / batch_of(policy, model) + service);
+    if (want.age_s >
+        STARVE_LOADS * (load_s + policy_service_mean(&policy->models[model])) + STARVE_S)
+        index *= STARVE_FACTOR;
+    (void)pull_enter(pull, &want, pair, &cost, index,
+                     (int)window_at(policy->window, request)->class);
+}
+
+static void pull_misses(struct policy *policy, uint32_t node, int64_t now_ms, struct pull *pull)
+{
+    uint32_t model = policy->waiting.head, next;
+
+    for (; model != POLICY_NONE; model = next) {
+        next = policy_list_next(policy_waiting_links(policy), model);
+        if (window_model_count(policy->window, model) == 0) {
+            policy->models[model].is_waiting = false;
+            policy_list_drop(policy_waiting_links(policy), &policy->waiting, model);
+        } else {
+            pull_miss(policy, node, model, now_ms, pull);
+        }
+    }
+}
+
+/* --- both
+ * --------------------------------------------------------------------------------------------- */
+
+/* A resting node takes only what cannot wait for a cooler one. */
+static bool is_spared(struct policy *policy, const struct pull *pull, uint32_t node, int64_t now_ms)
+{
+    return pull->pair != POLICY_NONE &&
+           policy_cooler_pays(policy, &pull->want, node, pull->cost.service_s + pull->cost.heat_s,
+                              now_ms);
+}
+
+bool policy_late_pull(struct policy *policy, uint32_t node, int64_t now_ms,
+                      struct policy_decision *ret)
+{
+    const struct policy_node *n = &policy->nodes[node];
+    struct pull pull = {.pair = POLICY_NONE};
+
+    *ret = (struct policy_decision){.runner_up = POLICY_NONE, .evict = POLICY_NONE};
+    if (!n->is_open)
+        return false;
+    for (uint32_t i = 0; i < n->resident_n; i++) {
+        if (policy->pairs[n->resident[i]].is_in[PAIRS_OPEN])
+            pull_hits(policy, n->resident[i], now_ms, &pull);
+    }
+    if (is_spared(policy, &pull, node, now_ms))
+        pull.pair = POLICY_NONE;
+    if (n->is_idle && !(n->heat.is_resting && pull.pair == POLICY_NONE))
+        pull_misses(policy, node, now_ms, &pull);
+    if (pull.pair == POLICY_NONE)
+        return false;
+    ret->act = POLICY_MOVE;
+    ret->reason = !policy->pairs[pull.pair].is_in[PAIRS_RESIDENT] ? POLICY_BY_PULL_SWAP
+                  : pull.want.home == node                        ? POLICY_BY_HOME
+                                                                  : POLICY_BY_PULL;
+    ret->request = pull.want.request;
+    ret->model = pull.want.model;
+    ret->node = node;
+    ret->cost = pull.cost;
+    ret->considered = pull.considered;
+    ret->again = policy_has_failed_it(policy, &pull.want, node);
+    policy_go(policy, &pull.want, pull.pair, now_ms);
+    return true;
+}

@@ -1,0 +1,257 @@
+/* The words of a decision, and figures for those who look. */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "policy_private.h"
+
+struct text {
+    char *buf;
+    size_t cap, len;
+};
+
+static void add(struct text *text, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void add(struct text *text, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    int n = vsnprintf(text->buf + text->len, text->cap - text->len, fmt, ap);
+    va_end(ap);
+    if (n > 0)
+        text->len += (size_t)n;
+    if (text->len >= text->cap)
+        text->len = text->cap - 1; /* cut */
+}
+
+static const char *const reasons[POLICY_REASON_COUNT] = {
+    [POLICY_BY_HOLDER] = "holder",       [POLICY_BY_HOME] = "home",
+    [POLICY_BY_SWAP] = "swap",           [POLICY_BY_PULL] = "pull",
+    [POLICY_BY_PULL_SWAP] = "pull-swap", [POLICY_BY_RULE] = "rule",
+    [POLICY_FOR_HOME] = "for-home",      [POLICY_FOR_COOLER] = "for-cooler",
+    [POLICY_FOR_HOLDER] = "for-holder",  [POLICY_FOR_NODE] = "for-node",
+    [POLICY_BY_DEMAND] = "demand",
+};
+
+static const char *const reason_words[POLICY_REASON_COUNT] = {
+    [POLICY_BY_HOLDER] = "the cheapest free node with the model in memory",
+    [POLICY_BY_HOME] = "the node that has this conversation",
+    [POLICY_BY_SWAP] = "loading the model there is cheaper than waiting",
+    [POLICY_BY_PULL] = "a slot came free, and this request gains most from it",
+    [POLICY_BY_PULL_SWAP] = "a slot came free, and it is worth loading the model",
+    [POLICY_BY_RULE] = "by the rule of the policy",
+    [POLICY_FOR_HOME] = "its conversation's node is busy and worth waiting for",
+    [POLICY_FOR_COOLER] = "the free node is hot; a cooler one will be free soon",
+    [POLICY_FOR_HOLDER] = "a node with the model is free sooner than another could load it",
+    [POLICY_FOR_NODE] = "no node can take it now",
+    [POLICY_BY_DEMAND] = "more requests for the model are expected than its nodes can serve",
+};
+
+static const char *const verdict_words[POLICY_VERDICT_COUNT] = {
+    [POLICY_UNKNOWN] = "without usable health",
+    [POLICY_MAY_WORK] = "may work",
+    [POLICY_LOST] = "lost",
+    [POLICY_LATE_NODE] = "late",
+    [POLICY_DRAINED] = "drained",
+    [POLICY_UNAVAILABLE] = "unavailable",
+    [POLICY_HOT] = "hot",
+    [POLICY_MEMORY] = "short of memory",
+    [POLICY_ON_HOLD] = "on hold after a failure",
+};
+
+const char *policy_reason_name(enum policy_reason reason)
+{
+    assert(reason < POLICY_REASON_COUNT);
+    return reasons[reason];
+}
+
+const char *policy_verdict_words(enum policy_verdict verdict)
+{
+    assert(verdict < POLICY_VERDICT_COUNT);
+    return verdict_words[verdict];
+}
+
+/* --- why not
+ * ---------------------------------------------------------------------------------------------- */
+
+/* In one or two words, why this node does not have it. */
+static const char *why_not(const struct policy *policy, const struct policy_decision *decision,
+                           uint32_t node)
+{
+    const struct policy_node *n = &policy->nodes[node];
+    uint32_t pair = policy_pair_find(policy, node, decision->model);
+
+    if (n->verdict != POLICY_MAY_WORK)
+        return verdict_words[n->verdict];
+    if (pair == POLICY_NONE)
+        return "without the model";
+    if (policy->pairs[pair].place == POLICY_PLACE_AVOID)
+        return "avoided for this model";
+    if (policy->pairs[pair].place == POLICY_PLACE_ELSEWHERE)
+        return "model pinned elsewhere";
+    if (policy->pairs[pair].is_suspect)
+        return "with the model suspect";
+    if (n->loading != POLICY_NONE)
+        return "loading a model";
+    if (!n->is_open)
+        return "no slot free";
+    if (!policy->pairs[pair].is_in[PAIRS_RESIDENT])
+        return n->heat.is_resting ? "resting, would have to load it" : "would have to load it";
+    return n->heat.is_resting ? "resting" : "costs more";
+}
+
+/* The first nodes by number: in a small fleet all of them. */
+static void others_add(struct text *text, const struct policy *policy,
+                       const struct policy_decision *decision, const struct policy_words *words)
+{
+    uint32_t named = 0, others = policy->nodes_n - (decision->node != POLICY_NONE);
+    const char *separator = "; others: ";
+
+    for (uint32_t i = 0; i < policy->nodes_high && named < POLICY_WHY_OTHERS; i++) {
+        if (!policy->nodes[i].is_known || i == decision->node)
+            continue;
+        add(text, "%s%s %s", separator, words->node(i, words->arg), why_not(policy, decision, i));
+        separator = ", ";
+        named++;
+    }
+    if (others <= named)
+        return;
+    add(text,
+        ", and %" PRIu32 " more: %" PRIu32 " have the model, %" PRIu32 " in memory, %" PRIu32
+        " of them free; of the fleet",
+        others - named, policy->models[decision->model].list[PAIRS_HOLDING].n,
+        policy->models[decision->model].list[PAIRS_RESIDENT].n,
+        policy->models[decision->model].list[PAIRS_OPEN].n);
+    separator = " ";
+    for (int v = 0; v < POLICY_VERDICT_COUNT; v++) {
+        if (policy->verdicts[v] == 0)
+            continue;
+        add(text, "%s%" PRIu32 " %s", separator, policy->verdicts[v], verdict_words[v]);
+        separator = ", ";
+    }
+}
+
+/* --- why
+ * ----------------------------------------------------------------------------------------------------
+ */
+
+static void cost_add(struct text *text, const struct policy_cost *cost)
+{
+    add(text, "%.1f s (wait %.1f, load %.1f, service %.1f, heat %.1f, harm %.1f; cache saved %.1f)",
+        policy_cost_sum(cost), cost->wait_s, cost->load_s, cost->service_s, cost->heat_s,
+        cost->harm_s, cost->saved_s);
+}
+
+static void node_add(struct text *text, const struct policy *policy, uint32_t node)
+{
+    const struct policy_node *n = &policy->nodes[node];
+
+    if (n->heat.now_ms != INT64_MIN)
+        add(text, ", %.1f C", n->heat.now_c);
+    if (n->is_failing)
+        add(text, ", failing");
+}
+
+static void place_add(struct text *text, const struct policy *policy,
+                      const struct policy_decision *decision)
+{
+    uint32_t pair = policy_pair_find(policy, decision->node, decision->model);
+
+    if (pair != POLICY_NONE && policy->pairs[pair].place > 0)
+        add(text, ", pinned (choice %" PRId32 ")", policy->pairs[pair].place);
+}
+
+static void move_add(struct text *text, const struct policy *policy,
+                     const struct policy_decision *decision, const struct policy_words *words)
+{
+    add(text, "%s: ", reason_words[decision->reason]);
+    cost_add(text, &decision->cost);
+    node_add(text, policy, decision->node);
+    place_add(text, policy, decision);
+    if (decision->again)
+        add(text, "; every node that could take it has failed it before");
+    if (decision->runner_up == POLICY_NONE)
+        return;
+    add(text, "; next best %s ", words->node(decision->runner_up, words->arg));
+    cost_add(text, &decision->runner_up_cost);
+}
+
+static void keep_add(struct text *text, const struct policy_decision *decision,
+                     const struct policy_words *words)
+{
+    add(text, "waits: %s", reason_words[decision->reason]);
+    if (decision->node != POLICY_NONE)
+        add(text, " (%s)", words->node(decision->node, words->arg));
+    if (decision->cost.wait_s > 0.0 && decision->cost.wait_s < WAIT_FOREVER_S)
+        add(text, ", in about %.0f s", decision->cost.wait_s);
+}
+
+static void preload_add(struct text *text, const struct policy *policy,
+                        const struct policy_decision *decision, const struct policy_words *words)
+{
+    add(text, "%s: saves %.3f s of waiting per second, costs %.3f; loads in %.1f s",
+        reason_words[decision->reason], decision->gain_s, decision->loss_s, decision->cost.load_s);
+    if (decision->evict != POLICY_NONE)
+        add(text, "; unloads %s", words->model(decision->evict, words->arg));
+    place_add(text, policy, decision);
+}
+
+void policy_why(const struct policy *policy, const struct policy_decision *decision,
+                const struct policy_words *words, char *buf, size_t cap)
+{
+    struct text text = {.buf = buf, .cap = cap};
+
+    assert(cap > 0);
+    buf[0] = '\0';
+    switch (decision->act) {
+    case POLICY_MOVE:
+        move_add(&text, policy, decision, words);
+        others_add(&text, policy, decision, words);
+        break;
+    case POLICY_KEEP:
+        keep_add(&text, decision, words);
+        others_add(&text, policy, decision, words);
+        break;
+    case POLICY_PRELOAD:
+        preload_add(&text, policy, decision, words);
+        break;
+    case POLICY_NOTHING:
+        break;
+    }
+}
+
+/* --- views
+ * ----------------------------------------------------------------------------------------------------
+ */
+
+struct policy_node_view policy_node_view(const struct policy *policy, uint32_t node)
+{
+    const struct policy_node *n = &policy->nodes[node];
+
+    return (struct policy_node_view){
+        .is_known = n->is_known,
+        .is_resting = n->heat.is_resting,
+        .verdict = n->verdict,
+        .in_flight = n->in_flight,
+        .resident_n = n->resident_n,
+        .loading = n->loading == POLICY_NONE || !n->is_known ? POLICY_NONE
+                                                             : policy->pairs[n->loading].model,
+        .rests = n->heat.rests,
+        .duty = n->heat.duty,
+        .heat_tss_c = n->heat.tss_c,
+        .heat_tau_s = n->heat.tau_s,
+    };
+}
+
+struct policy_pair_view policy_pair_view(const struct policy *policy, uint32_t node, uint32_t model)
+{
+    uint32_t pair = policy_pair_find(policy, node, model);
+    const struct policy_pair *p = pair == POLICY_NONE ? NULL : &policy->pairs[pair];
+
+    if (!p)
+        return (struct policy_pair_view){0};
+    return (struct policy_pair_view){true, p->is_in[PAIRS_RESIDENT], policy_load_time(policy, p),
+                                     p->prompt_tps, p->gen_tps};
+}
