@@ -27,7 +27,8 @@ static const char help[] =
     "  --load X               offered load, instead of the scenario's\n"
     "  --discipline WORD      how a node orders what waits there: ollama (default) or fifo\n"
     "  --trace FILE.csv       arrivals of a scenario that asks for a trace\n"
-    "  --workload FILE        machines and sessions from a file instead of the seed\n"
+    "  --workload FILE        machines, sessions and faults from a file; the seed then decides\n"
+    "                         only beliefs and a policy's dice\n"
     "  --option KEY=VALUE     a setting of the router's policy; several times; see README.md\n"
     "  --jobs N               runs at a time (default: one per processor; 0: in this process)\n"
     "  --json, --csv          every run and the means, for programs\n"
@@ -338,8 +339,8 @@ static int check(const struct setup *setup)
         return mistake("--scenario is missing", NULL);
     if (setup->n_policies == 0)
         return mistake("--policy is missing", NULL);
-    if (setup->workload && (setup->n_scenarios > 1 || setup->seed_first != setup->seed_last))
-        return mistake("--workload wants one scenario and one seed", NULL);
+    if (setup->workload && setup->n_scenarios > 1)
+        return mistake("--workload wants one scenario", NULL);
     return 0;
 }
 

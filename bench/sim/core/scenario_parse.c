@@ -111,10 +111,7 @@ static int parse_death(struct parser *parser)
         {"share", 0, 1, &death->share, false},
         {"until_s", 0, 1e7, &death->until_s, false},
     };
-    rc = parser_keys(parser, 1, list, ARRAY_LEN(list));
-    if (rc == 0 && death->until_s <= death->at_s)
-        return words_fault(&parser->words, parser->err, "until_s is not after at_s");
-    return rc;
+    return parser_keys(parser, 1, list, ARRAY_LEN(list));
 }
 
 static int parse_trace(struct parser *parser)
@@ -363,6 +360,10 @@ static int check(const struct scenario *out, const char *file, struct err *err)
         missing = "duration_s";
     if (missing)
         return err_set(err, -EINVAL, "%.100s: it needs %s", file, missing);
+    for (uint32_t d = 0; d < out->n_deaths; d++) {
+        if (out->deaths[d].until_s <= out->deaths[d].at_s + out->notice_s)
+            return err_set(err, -EINVAL, "%.100s: a death lasts longer than notice_s", file);
+    }
     if (out->warmup_s >= out->duration_s)
         return err_set(err, -EINVAL, "%.100s: warmup_s is not before the end, duration_s", file);
     return 0;

@@ -129,8 +129,9 @@ static int read_death(struct reader *reader)
     };
     int rc = words_keys(&reader->words, 1, list, ARRAY_LEN(list), reader->err);
 
-    if (rc == 0 && until_s <= at_s)
-        return words_fault(&reader->words, reader->err, "until_s is not after at_s");
+    if (rc == 0 && until_s <= at_s + reader->scenario->notice_s)
+        return words_fault(&reader->words, reader->err, "a death lasts longer than notice_s, %g s",
+                           reader->scenario->notice_s);
     if (out->n_deaths >= SCENARIO_NODES_MAX)
         return words_fault(&reader->words, reader->err, "more deaths than nodes may be");
     out->deaths = grow(out->deaths, &out->cap_deaths, out->n_deaths + 1, sizeof *out->deaths);
