@@ -45,7 +45,7 @@ static double ratio(double a, double b)
     return b > 0 ? a / b : 0;
 }
 
-static void print_row(FILE *file, const struct policy_kind *kind, const struct result *mean,
+static void print_row(FILE *file, const struct sim_policy *kind, const struct result *mean,
                       const struct result *first)
 {
     (void)fprintf(file,

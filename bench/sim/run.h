@@ -12,7 +12,7 @@
 #define RUN_QUANTILES 101 /* 0 % to 100 % */
 
 struct outcome {
-    const struct policy_kind *kind;
+    const struct sim_policy *kind;
     uint64_t seed;
     bool is_done;
     uint64_t hash;

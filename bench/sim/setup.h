@@ -21,7 +21,7 @@ enum setup_output { OUTPUT_TABLE = 0, OUTPUT_JSON, OUTPUT_CSV };
 
 struct setup {
     const char *scenarios[SETUP_LIST_MAX]; /* names or paths */
-    const struct policy_kind *policies[SETUP_LIST_MAX];
+    const struct sim_policy *policies[SETUP_LIST_MAX];
     size_t n_scenarios, n_policies;
     int64_t seed_first, seed_last;
     double load; /* 0: as the scenario says */

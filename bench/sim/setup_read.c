@@ -11,6 +11,7 @@
 #include "common/err.h"
 
 #include "core/baselines.h"
+#include "core/routed.h"
 #include "core/scenario_words.h"
 #include "setup.h"
 
@@ -117,7 +118,7 @@ static int add_scenarios(struct setup *setup, char *text)
     return 0;
 }
 
-static int add_policy(struct setup *setup, const struct policy_kind *kind, const char *name)
+static int add_policy(struct setup *setup, const struct sim_policy *kind, const char *name)
 {
     if (!kind)
         return mistake("there is no policy of that name (--list shows all)", name);
@@ -186,12 +187,15 @@ static int add_option(struct setup *setup, const char *text)
 {
     const char *before = setup->options ? setup->options : "";
     size_t cap = strlen(before) + strlen(text) + 2;
+    const char *wrong = NULL;
     char *all = malloc(cap);
 
     if (!all)
         return mistake("no memory", NULL);
     (void)snprintf(all, cap, "%s%s\n", before, text);
     setup->options = all;
+    if (!routed_options_check(all, &wrong))
+        return mistake("--option wants a KEY=VALUE of README.md, not", text);
     return 0;
 }
 

@@ -34,7 +34,7 @@ struct affinity {
     struct memory (*warm)[VIEW_KV_MAX]; /* by node, oldest first */
 };
 
-static void *make(const struct view *view, uint64_t seed, const struct policy_kind *kind,
+static void *make(const struct view *view, uint64_t seed, const struct sim_policy *kind,
                   const char *options)
 {
     struct affinity *affinity = grow_new(1, sizeof *affinity);
@@ -193,7 +193,7 @@ static void arrived(void *policy, uint32_t id)
                                          : choose_cache_aware(affinity, &ask, n));
 }
 
-const struct policy_kind baseline_cache_aware = {
+const struct sim_policy baseline_cache_aware = {
     .name = "cache-aware",
     .summary = "where the conversation was, unless loads differ too much (as SGLang's router)",
     .make = make,
@@ -202,7 +202,7 @@ const struct policy_kind baseline_cache_aware = {
     .variant = CACHE_AWARE,
 };
 
-const struct policy_kind baseline_blend = {
+const struct sim_policy baseline_blend = {
     .name = "blend",
     .summary = "3 cache + 2 model + 2 queue (as llm-d's scorers)",
     .make = make,

@@ -42,7 +42,7 @@ struct ect {
     uint32_t *candidates, *sample;
 };
 
-static void *make(const struct view *view, uint64_t seed, const struct policy_kind *kind,
+static void *make(const struct view *view, uint64_t seed, const struct sim_policy *kind,
                   const char *options)
 {
     struct ect *ect = grow_new(1, sizeof *ect);
@@ -230,7 +230,7 @@ static void lost(void *policy, uint32_t node)
     ect->lines[node].n = 0;
 }
 
-const struct policy_kind baseline_ect = {
+const struct sim_policy baseline_ect = {
     .name = "ect",
     .summary = "early binding by expected completion time, with every estimate there is",
     .make = make,

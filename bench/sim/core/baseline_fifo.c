@@ -16,7 +16,7 @@ struct fifo {
     uint32_t *candidates;
 };
 
-static void *make(const struct view *view, uint64_t seed, const struct policy_kind *kind,
+static void *make(const struct view *view, uint64_t seed, const struct sim_policy *kind,
                   const char *options)
 {
     struct fifo *fifo = grow_new(1, sizeof *fifo);
@@ -107,7 +107,7 @@ static void back(void *policy, uint32_t node)
     pump(fifo);
 }
 
-const struct policy_kind baseline_fifo = {
+const struct sim_policy baseline_fifo = {
     .name = "fifo",
     .summary = "one queue, late binding; an idle node with the model preferred",
     .is_late_binding = true,

@@ -36,7 +36,7 @@ uint32_t baseline_candidates(const struct view *view, uint32_t model, uint32_t *
     return n;
 }
 
-static void *make(const struct view *view, uint64_t seed, const struct policy_kind *kind,
+static void *make(const struct view *view, uint64_t seed, const struct sim_policy *kind,
                   const char *options)
 {
     struct simple *simple = grow_new(1, sizeof *simple);
@@ -151,7 +151,7 @@ static void done(void *policy, const struct told *told)
     *ewma_s = latency_s > *ewma_s ? latency_s : *ewma_s * keep + latency_s * (1 - keep);
 }
 
-const struct policy_kind baseline_round_robin = {
+const struct sim_policy baseline_round_robin = {
     .name = "round-robin",
     .summary = "the next node in turn",
     .make = make,
@@ -160,7 +160,7 @@ const struct policy_kind baseline_round_robin = {
     .variant = ROUND_ROBIN,
 };
 
-const struct policy_kind baseline_random = {
+const struct sim_policy baseline_random = {
     .name = "random",
     .summary = "any node",
     .make = make,
@@ -169,7 +169,7 @@ const struct policy_kind baseline_random = {
     .variant = RANDOM,
 };
 
-const struct policy_kind baseline_p2c = {
+const struct sim_policy baseline_p2c = {
     .name = "p2c",
     .summary = "two random nodes, the one with fewer in flight",
     .make = make,
@@ -178,7 +178,7 @@ const struct policy_kind baseline_p2c = {
     .variant = TWO_CHOICES,
 };
 
-const struct policy_kind baseline_p2c_ewma = {
+const struct sim_policy baseline_p2c_ewma = {
     .name = "p2c-ewma",
     .summary = "two random nodes, the one with the smaller peak-EWMA of latency",
     .make = make,
@@ -188,7 +188,7 @@ const struct policy_kind baseline_p2c_ewma = {
     .variant = TWO_CHOICES_EWMA,
 };
 
-const struct policy_kind baseline_resident_lb = {
+const struct sim_policy baseline_resident_lb = {
     .name = "resident-lb",
     .summary = "a node that has the model, with the fewest in flight; else the least memory in use",
     .make = make,

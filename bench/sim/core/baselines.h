@@ -24,15 +24,15 @@
 
 #include "view.h"
 
-extern const struct policy_kind baseline_round_robin, baseline_random, baseline_p2c,
+extern const struct sim_policy baseline_round_robin, baseline_random, baseline_p2c,
     baseline_p2c_ewma, baseline_resident_lb, baseline_cache_aware, baseline_blend, baseline_fifo,
     baseline_ect;
 
 /* All policies, the router's own first; NULL ends the list. */
-extern const struct policy_kind *const policies[];
+extern const struct sim_policy *const policies[];
 
 /* The policy of that name, or NULL. */
-const struct policy_kind *policy_find(const char *name);
+const struct sim_policy *policy_find(const char *name);
 
 /* The nodes that may be given the model: into `out` (one per node); returns how many. */
 uint32_t baseline_candidates(const struct view *view, uint32_t model, uint32_t *out);

@@ -152,7 +152,9 @@ bool view_preload(const struct view *view, uint32_t index, uint32_t model)
     assert(index < view->n_nodes && model < view->n_models);
     struct sim_node *node = &engine->nodes[index];
 
-    if (!node->is_alive || node->phase != PHASE_IDLE || node->queued > 0 || node->resident == model)
+    if (!node->is_alive)
+        return true;
+    if (node->phase != PHASE_IDLE || node->queued > 0 || node->resident == model)
         return false;
     node->preloads++;
     engine->decisions++;
@@ -294,7 +296,7 @@ static void on_preloaded(struct engine *engine, uint32_t index)
     node_phase_set(node, PHASE_IDLE);
     begin_next(engine, index);
     if (engine->kind->preloaded)
-        engine->kind->preloaded(engine->policy, index);
+        engine->kind->preloaded(engine->policy, index, node->resident);
 }
 
 /* The node is missed: what was there goes back to the policy, in order of arrival. */
@@ -426,7 +428,7 @@ static void make_view(struct engine *engine)
 }
 
 void engine_init(struct engine *engine, const struct scenario *scenario,
-                 const struct workload *workload, const struct policy_kind *kind,
+                 const struct workload *workload, const struct sim_policy *kind,
                  enum discipline discipline, uint64_t seed, const char *options)
 {
     *engine = (struct engine){

@@ -41,7 +41,7 @@ struct request {
 struct engine {
     const struct scenario *scenario;
     const struct workload *workload;
-    const struct policy_kind *kind;
+    const struct sim_policy *kind;
     void *policy;
     enum discipline discipline;
     struct view view;
@@ -62,7 +62,7 @@ struct engine {
 /* `scenario`, `workload` and `kind` are borrowed for the engine's life. `options`: as the policy
  * understands them, or NULL. */
 void engine_init(struct engine *engine, const struct scenario *scenario,
-                 const struct workload *workload, const struct policy_kind *kind,
+                 const struct workload *workload, const struct sim_policy *kind,
                  enum discipline discipline, uint64_t seed, const char *options);
 
 /* Runs to the end. `progress`, if any, is called now and then with the share that is done. */

@@ -219,5 +219,7 @@ void result_of(const struct engine *engine, struct result *ret)
     measure_bound(engine, values, ret);
     measure_nodes(engine, ret);
     ret->worst95_s = worst95(engine, values);
+    if (engine->kind->rests)
+        ret->rests = engine->kind->rests(engine->policy);
     free(values);
 }

@@ -82,7 +82,8 @@ static inline bool view_can(const struct view *view, uint32_t node, uint32_t mod
 /* Sends a request to a node. It may be dead: then nothing is heard of it until that is noticed. */
 void view_send(const struct view *view, uint32_t ask, uint32_t node);
 
-/* Has an idle node load a model; false if it is not idle, or dead. */
+/* Has an idle node load a model; false if it is not idle, or has it. Of a dead one nothing is
+ * heard. */
 bool view_preload(const struct view *view, uint32_t node, uint32_t model);
 
 /* Ends the run with a message: something that a policy relies on does not hold. */
@@ -100,10 +101,10 @@ void view_fail(const struct view *view, const char *what) __attribute__((noretur
  *     back()       it is there again, empty
  *     preloaded()  a preload has ended
  */
-struct policy_kind {
+struct sim_policy {
     const char *name, *summary;
     bool is_late_binding; /* keeps requests itself until a node is free */
-    void *(*make)(const struct view *view, uint64_t seed, const struct policy_kind *kind,
+    void *(*make)(const struct view *view, uint64_t seed, const struct sim_policy *kind,
                   const char *options);
     void (*free)(void *policy);
     void (*arrived)(void *policy, uint32_t ask);
@@ -112,8 +113,9 @@ struct policy_kind {
     void (*tick)(void *policy);
     void (*lost)(void *policy, uint32_t node);
     void (*back)(void *policy, uint32_t node);
-    void (*preloaded)(void *policy, uint32_t node);
-    int variant; /* for kinds that share their functions */
+    void (*preloaded)(void *policy, uint32_t node, uint32_t model);
+    double (*rests)(const void *policy); /* times that a node began to rest, per node */
+    int variant;                         /* for kinds that share their functions */
 };
 
 #endif

@@ -203,7 +203,7 @@ static void test_a_hot_node_slows_down_and_says_so(void **state)
     "nodes 4 b sink ambient_c=25\nuse models=3\nload 0.4\nduration_s 2000\nwarmup_s 100\n"         \
     "death at_s=600 share=0.25 until_s=1200\n"
 
-static uint64_t hash_of(const struct policy_kind *kind, uint64_t seed, struct result *ret)
+static uint64_t hash_of(const struct sim_policy *kind, uint64_t seed, struct result *ret)
 {
     struct workload workload;
     struct engine engine;
