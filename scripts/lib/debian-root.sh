@@ -49,7 +49,8 @@ root_make() {
         echo "apt here has no mirror of Debian" >&2
         return 1
     }
-    mmdebstrap --quiet --variant=minbase "$@" "$suite" "$dir" - <<<"$sources"
+    # What is thrown away in the end need not be flushed to the disk after each file.
+    mmdebstrap --quiet --variant=minbase --dpkgopt=force-unsafe-io "$@" "$suite" "$dir" - <<<"$sources"
     cp --remove-destination "$(realpath /etc/resolv.conf)" "$dir/etc/resolv.conf"
     # No package starts a service: there is no systemd in here to start it with.
     printf '#!/bin/sh\nexit 101\n' >"$dir/usr/sbin/policy-rc.d"
