@@ -62,7 +62,7 @@ static void digest_tail(uint32_t state[5], struct span tail, uint64_t total_byte
     unsigned char last[2 * BLOCK_BYTES] = {0};
     size_t end = tail.len < BLOCK_BYTES - 8 ? BLOCK_BYTES : 2 * BLOCK_BYTES;
 
-    if (tail.len > 0)
+    if (tail.ptr)
         memcpy(last, tail.ptr, tail.len);
     last[tail.len] = 0x80;
     for (size_t i = 0; i < 8; i++)

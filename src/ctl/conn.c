@@ -147,9 +147,21 @@ static int take_reply(void *object, redisReply **ret_reply, struct err *err)
     return rc;
 }
 
-int conn_receive(struct conn *conn, struct redisReply **ret_reply, struct err *err)
+/* 1 with *ret_reply if a whole answer has arrived, 0 if not, or an error. */
+static int from_reader(struct conn *conn, redisReply **ret_reply, struct err *err)
 {
     void *object = NULL;
+
+    if (redisGetReplyFromReader(conn->context, &object) != REDIS_OK)
+        return broken(conn, err);
+    if (!object)
+        return 0;
+    int rc = take_reply(object, ret_reply, err);
+    return rc < 0 ? rc : 1;
+}
+
+int conn_receive(struct conn *conn, struct redisReply **ret_reply, struct err *err)
+{
     size_t before = conn->context->reader->len;
 
     if (redisBufferRead(conn->context) != REDIS_OK)
@@ -160,12 +172,7 @@ int conn_receive(struct conn *conn, struct redisReply **ret_reply, struct err *e
         return err_set(err, -EMSGSIZE, "an answer of Redis is larger than %zu MiB",
                        CONN_REPLY_MAX_BYTES >> 20);
     }
-    if (redisGetReplyFromReader(conn->context, &object) != REDIS_OK)
-        return broken(conn, err);
-    if (!object)
-        return 0;
-    int rc = take_reply(object, ret_reply, err);
-    return rc < 0 ? rc : 1;
+    return from_reader(conn, ret_reply, err);
 }
 
 /* Waits until the descriptor may be read or written; 0 or an error. */
@@ -228,15 +235,23 @@ int conn_send(struct conn *conn, const struct conn_args *args, struct err *err)
 static int receive_until(struct conn *conn, int64_t deadline_ms, redisReply **ret_reply,
                          struct err *err)
 {
-    for (;;) {
-        int rc = wait_for(conn, POLLIN, deadline_ms, err);
-        if (rc < 0 && conn->context)
-            conn_close(conn); /* an answer that nobody waits for would be taken for the next one */
+    int rc = from_reader(conn, ret_reply, err);
+
+    while (rc == 0) {
+        rc = wait_for(conn, POLLIN, deadline_ms, err);
+        if (rc < 0) /* an answer that nobody waits for would be taken for the next one */
+            conn_close(conn);
         if (rc == 0)
             rc = conn_receive(conn, ret_reply, err);
-        if (rc != 0)
-            return rc < 0 ? rc : 0;
     }
+    return rc < 0 ? rc : 0;
+}
+
+int conn_answer(struct conn *conn, struct redisReply **ret_reply, struct err *err)
+{
+    if (!conn->context)
+        return err_set(err, -ECONNREFUSED, "the connection to Redis broke");
+    return receive_until(conn, ctl_now_ms() + CONN_TIMEOUT_MS, ret_reply, err);
 }
 
 int conn_ask(struct conn *conn, const struct conn_args *args, int64_t block_ms,

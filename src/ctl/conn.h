@@ -63,6 +63,9 @@ int conn_ask(struct conn *conn, const struct conn_args *args, int64_t block_ms,
 int conn_ask_texts(struct conn *conn, struct redisReply **ret_reply, struct err *err, ...)
     __attribute__((sentinel));
 
+/* The answer of the oldest command that conn_send() has sent: as conn_ask() returns it. */
+int conn_answer(struct conn *conn, struct redisReply **ret_reply, struct err *err);
+
 /* For a command that waits for the keyboard as well: sends it, without waiting. Then the descriptor
  * to poll, and a look whether the answer is there: 1 with *ret_reply, 0 not yet, or an error. */
 int conn_send(struct conn *conn, const struct conn_args *args, struct err *err);

@@ -69,6 +69,11 @@ unsigned signals_stops(void)
     return (unsigned)stops;
 }
 
+void signals_clear(void)
+{
+    stops = 0;
+}
+
 int signals_last(void)
 {
     return last;

@@ -16,6 +16,9 @@ void signals_init(void);
 /* How often a signal has come that asks us to end (INT, TERM, HUP, QUIT). */
 unsigned signals_stops(void);
 
+/* Forgets them: the first has been obeyed. */
+void signals_clear(void);
+
 /* The last of them; 0 if there was none. */
 int signals_last(void);
 

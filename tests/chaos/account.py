@@ -11,6 +11,7 @@ import time
 
 import redis
 
+from client import UNANSWERABLE
 from stage import CLIENTS, ROUTERS, BrokenReply, check_reply, figures, texts
 
 TERMINAL = ("done", "error")
@@ -19,8 +20,7 @@ ORDER = ("seq counts", "attempts do not go back", "the chunks' texts")
 AWAY = ("net-", "kill-redis", "freeze-redis", "maxmemory", "debug-sleep", "client-kill",
         "slow-fsync", "foreign-value", "empty-restart", "del-node-stream", "xgroup-destroy")
 LATE = {"deadline_exceeded", "attempts_exhausted"}
-INVALID = ("bad_field", "bad_json", "no_input", "many_fields")
-UNANSWERABLE = ("bad_id", "bad_callback")
+INVALID = ("bad_field", "bad_json", "bad_number", "no_input", "many_fields")
 # "No growth": connections to an Ollama come and go with the work (slots, probes).
 FDS_SLACK, ANON_SLACK_KIB = 5, 4096
 
@@ -48,7 +48,7 @@ class Account:
         self.codes = {}
         self.count = dict.fromkeys(
             "submitted accepted answered done lost excused duplicated order after late short "
-            "runs runs_max rerun left_entries left_keys growth".split(), 0)
+            "runs runs_max rerun left_entries left_keys growth mem_kib fds".split(), 0)
         self.marks = stage.marks()["marks"]
         self.db = stage.db(timeout=20)
 
@@ -295,8 +295,11 @@ class Account:
             rows.append((unit, before, after))
             if unit.kind not in ("router", "worker") or not before or not after:
                 continue
-            for name, slack in (("fds", FDS_SLACK), ("anon", ANON_SLACK_KIB)):
-                if after[name] > before[name] + slack:
+            for name, slack, most in (("fds", FDS_SLACK, "fds"),
+                                      ("anon", ANON_SLACK_KIB, "mem_kib")):
+                grown = after[name] - before[name]
+                self.count[most] = max(self.count[most], grown)
+                if grown > slack:
                     self.count["growth"] += 1
                     self.violation("growth", "", f"{unit.name}: {name} {before[name]} -> "
                                    f"{after[name]}")

@@ -136,7 +136,7 @@ def one_run(options, scenario, seed, bin_dir):
     except BaseException:
         print(f"chaos: logs are kept in {run.directory}", file=sys.stderr)
         raise
-    if options.verbose or not good:
+    if options.verbose or options.runs * len(options.scenarios) == 1 or not good:
         print_daemons(run)
     if not good and not options.control:
         print_history(run)
@@ -161,7 +161,7 @@ def parse():
     parser.add_argument("--list", action="store_true", help="list the scenarios")
     parser.add_argument("--keep", action="store_true", help="keep the logs of good runs too")
     parser.add_argument("--verbose", action="store_true",
-                        help="the daemons' figures of good runs too")
+                        help="the daemons' figures of every run")
     options = parser.parse_args()
     options.scenarios = options.scenario.split(",")
     if options.scenario == "each":

@@ -26,9 +26,10 @@ MODELS = ("gemma3:1b", "qwen2.5:0.5b")
 # kind -> share of the requests; the rest is plain
 KINDS = {"twice": 4, "again_later": 2, "cancel": 5, "short": 2, "embed": 6, "bad_field": 1,
          "bad_json": 1, "no_input": 1, "many_fields": 1, "bad_id": 1, "bad_callback": 1,
-         "foreign_reply": 1, "unknown_model": 1}
+         "foreign_reply": 1, "foreign_job": 1, "no_id": 1, "bad_number": 1, "unknown_model": 1}
+FOREIGN = ("foreign_reply", "foreign_job")  # a string stands where that stream or hash should be
 TERMINAL = ("done", "error")
-UNANSWERABLE = ("bad_id", "bad_callback")
+UNANSWERABLE = ("bad_id", "no_id", "bad_callback")
 
 
 class Request:
@@ -42,6 +43,10 @@ class Request:
         self.answered_s = None
         self.lost, self.forgotten, self.refused = 0, 0, 0
         self.state_when_lost = []
+
+    def timeout_s(self):
+        text = self.fields["timeout_ms"]
+        return (int(text) if text.isdigit() else NORMAL_TIMEOUT_MS) / 1000
 
     def record(self):
         return {"id": self.id, "kind": self.kind, "fields": self.fields, "stream": self.stream,
@@ -102,6 +107,10 @@ class Client:
             fields.update({f"f{i}": "x" for i in range(1000)})
         elif kind == "bad_id":
             fields["request_id"] += " with blanks"
+        elif kind == "no_id":
+            fields.pop("request_id")
+        elif kind == "bad_number":
+            fields["timeout_ms"] = "soon"
         elif kind == "bad_callback":
             fields["callback"] = f"{self.prefix}:requests"
         elif kind == "unknown_model":
@@ -143,8 +152,10 @@ class Client:
             return None
 
     def submit(self, request):
-        if request.kind == "foreign_reply" and request.sent == 0:
-            if self.guarded(lambda: self.db.set(request.stream, "foreign", ex=600)) is None:
+        if request.kind in FOREIGN and request.sent == 0:
+            key = request.stream if request.kind == "foreign_reply" \
+                else f"{self.prefix}:job:{request.id}"
+            if self.guarded(lambda: self.db.set(key, "foreign", ex=600)) is None:
                 return
         request.sent += 1
         entry = self.guarded(lambda: self.db.xadd(f"{self.prefix}:requests", request.fields))
@@ -154,7 +165,7 @@ class Client:
         if request.due_s is None:
             now = time.monotonic()
             request.ack_s = request.ack_s or now
-            request.due_s = now + int(request.fields["timeout_ms"]) / 1000 + GRACE_S
+            request.due_s = now + request.timeout_s() + GRACE_S
 
     def cancel(self, request):
         request.cancelled = True  # also if the answer is lost: it may have been applied

@@ -215,8 +215,8 @@ class Torment:
         self.tell(self.link(), f"half-open, {way} is swallowed", op="halfopen", way=way)
 
     def net_cut_after(self):
-        n = self.dice.choice([1, 3, 17, 100, 1000, 5000])
-        self.tell(self.link(), f"reset after {n} bytes of replies", op="cut_after", bytes=n)
+        n, way = self.dice.choice([1, 3, 17, 100, 1000, 5000]), self.dice.choice(["up", "down"])
+        self.tell(self.link(), f"reset after {n} more bytes {way}", op="cut_after", bytes=n, way=way)
 
     def net_delay(self):
         link, ms = self.link(), self.dice.choice([20, 150, 600])

@@ -10,7 +10,8 @@ commands on the unix socket `control`, one JSON object a line, each answered by 
     {"op": "stall", "link": L, "on": true}           forward nothing, close nothing, until off
     {"op": "halfopen", "link": L, "way": "up|down|both"}  present connections: that way is swallowed
                                                      for ever, and an end is not passed on
-    {"op": "cut_after", "link": L, "bytes": N}       reset after N more bytes of replies
+    {"op": "cut_after", "link": L, "bytes": N, "way": "up|down"}  reset after N more bytes of what
+                                                     is asked (up) or of replies (down)
     {"op": "delay", "link": L, "ms": N}              each piece that much later (0: off)
     {"op": "throttle", "link": L, "rate": BYTES}     per second and way (0: off)
     {"op": "heal", "link": L}                        all of that off (half-open ones stay so)
@@ -57,7 +58,7 @@ class Link:
 
     def heal(self):
         self.refusing = self.stalled = False
-        self.delay_s, self.rate, self.cut_after = 0.0, 0, None
+        self.delay_s, self.rate, self.cut_after, self.cut_way = 0.0, 0, None, "down"
         for pair in list(getattr(self, "pairs", ())):
             pair.flow()
 
@@ -88,7 +89,7 @@ class Link:
             for pair in list(self.pairs):
                 pair.swallow |= {"up", "down"} if order["way"] == "both" else {order["way"]}
         elif op == "cut_after":
-            self.cut_after = order["bytes"]
+            self.cut_after, self.cut_way = order["bytes"], order["way"]
         elif op == "delay":
             self.delay_s = order["ms"] / 1000
         elif op == "throttle":
@@ -119,7 +120,7 @@ class Side(asyncio.Protocol):
             return
         if link.marked and self.way == "up":
             self.look_for_marks(data)
-        if self.way == "down" and link.cut_after is not None:
+        if link.cut_after is not None and self.way == link.cut_way:
             data, link.cut_after = data[:link.cut_after], link.cut_after - len(data)
             if link.cut_after <= 0:
                 link.cut_after = None

@@ -10,14 +10,16 @@ COLUMNS = (  # key, heading
     ("done", "done"), ("late", "late"), ("lost", "lost"), ("excused", "forgot"),
     ("duplicated", "dup"), ("order", "order"), ("after", "after"), ("short", "short"),
     ("runs_per", "runs/req"),
-    ("runs_max", "max"), ("left_entries", "left"), ("left_keys", "keys"), ("growth", "grown"),
+    ("runs_max", "max"), ("left_entries", "left"), ("left_keys", "keys"),
+    ("mem_kib", "+KiB"), ("fds", "+fds"), ("growth", "grown"),
     ("faults", "procs"), ("settled", "settle s"), ("violations", "VIOLATIONS"))
 LEGEND = """
 faults: strikes; late: deadline_exceeded and attempts_exhausted of ordinary requests; forgot: lost
 with what Redis forgot or we deleted, answered when sent again; dup: more than one terminal entry;
 order, after: chunks out of order, entries after the end; short: the last chunks are missing, `done`
 has the whole text; runs: requests that reached an Ollama per done, and the most for one; left,
-keys: work and keys left over; grown: memory or descriptors; procs: processes that ended by themselves"""
+keys: work and keys left over; +KiB, +fds: the most that one daemon has gained in memory of its own
+and in descriptors; grown: daemons that gained too much; procs: processes that ended by themselves"""
 HISTORIES = 3  # offending requests that are told in full
 LOG_LINES = 60
 

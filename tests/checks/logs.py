@@ -49,7 +49,7 @@ def events_of(root, faults):
         known[1].add(program_of(path))
 
     for path in sorted((root / "src").rglob("*.c")):
-        if "ctl" in path.parts:
+        if "ctl" in path.relative_to(root).parts:
             continue  # orionctl talks to people, not to a log
         for levels, fmt, number, around in calls(path):
             where = f"{path.relative_to(root)}:{number}"

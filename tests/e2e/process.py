@@ -7,7 +7,8 @@ import subprocess
 import time
 
 SANITIZE = bool(os.environ.get("ORION_SANITIZE"))
-SLOW = 4 if SANITIZE else 1  # sanitizer builds get more time for everything
+# How much more time everything gets: sanitizer builds, and what ORION_SLOW says (scripts/test-valgrind).
+SLOW = int(os.environ.get("ORION_SLOW") or (4 if SANITIZE else 1))
 PR_SET_PDEATHSIG = 1
 SANITIZER_MARKS = ("AddressSanitizer", "LeakSanitizer", "UndefinedBehaviorSanitizer",
                    "runtime error:", "Assertion ")

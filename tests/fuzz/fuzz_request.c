@@ -1,13 +1,13 @@
 /* An entry of P:requests in any form: bytes become a real redisReply and are decoded both ways. */
 
 #include <assert.h>
-#include <hiredis/hiredis.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "common/err.h"
 #include "common/request.h"
+
+#include "reply_of.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -34,38 +34,14 @@ static void decode(const struct redisReply *entry, enum request_source source)
     }
 }
 
-/* An array that says it has more elements than there are bytes: hiredis believes it and allocates.
- * Redis does not send such a thing, and it is not our parser. */
-static bool is_bomb(const uint8_t *data, size_t size)
+static void decode_both(const struct redisReply *entry)
 {
-    for (size_t i = 0; i < size; i++) {
-        size_t n = 0;
-
-        if (data[i] != '*')
-            continue;
-        for (size_t k = i + 1; k < size && data[k] >= '0' && data[k] <= '9' && n <= size; k++)
-            n = n * 10 + (size_t)(data[k] - '0');
-        if (n > size)
-            return true;
-    }
-    return false;
+    decode(entry, REQUEST_FROM_CLIENT);
+    decode(entry, REQUEST_FROM_ROUTER);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (is_bomb(data, size))
-        return 0;
-
-    redisReader *reader = redisReaderCreate();
-    void *reply = NULL;
-
-    assert(reader);
-    if (redisReaderFeed(reader, (const char *)data, size) == REDIS_OK &&
-        redisReaderGetReply(reader, &reply) == REDIS_OK && reply) {
-        decode(reply, REQUEST_FROM_CLIENT);
-        decode(reply, REQUEST_FROM_ROUTER);
-        freeReplyObject(reply);
-    }
-    redisReaderFree(reader);
+    reply_of(data, size, decode_both);
     return 0;
 }

@@ -258,12 +258,26 @@ static unsigned number_option(const char *name, const char *value)
     return (unsigned)n;
 }
 
+static uint16_t kinds_option(const char *value)
+{
+    uint16_t kinds = disturbances_parse(value ? value : "");
+
+    if (kinds == 0) {
+        (void)fprintf(stderr, "model: --only takes kinds of disturbances with commas between them; "
+                              "README.md lists them\n");
+        exit(2);
+    }
+    return kinds;
+}
+
 static void read_option(const char *name, const char *value, struct options *options)
 {
     if (strcmp(name, "--break") == 0)
         options->breakage = breakage_find(value ? value : "");
     else if (strcmp(name, "--faults") == 0)
         limits.faults = (uint8_t)number_option(name, value);
+    else if (strcmp(name, "--only") == 0)
+        limits.kinds = kinds_option(value);
     else if (strcmp(name, "--attempts") == 0)
         limits.attempts = (uint8_t)number_option(name, value);
     else if (strcmp(name, "--depth") == 0)
@@ -275,8 +289,9 @@ static void read_option(const char *name, const char *value, struct options *opt
     else if (strcmp(name, "--sample") == 0 && number_option(name, value) > 0)
         options->sample = number_option(name, value);
     else {
-        (void)fprintf(stderr, "usage: explore [--faults N] [--attempts N] [--depth N] [--states N] "
-                              "[--seconds N] [--sample N] [--break SCRIPT:GATE]\n");
+        (void)fprintf(
+            stderr, "usage: explore [--faults N] [--only KIND,...] [--attempts N] "
+                    "[--depth N] [--states N] [--seconds N] [--sample N] [--break SCRIPT:GATE]\n");
         exit(2);
     }
 }

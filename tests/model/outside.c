@@ -19,7 +19,7 @@ void actions_add_lossy(const struct world *world, struct actions *actions, struc
 {
     actions_add(actions, action);
     action.is_lost = 1;
-    if (world->budget.faults > 0 && !world->budget.lost)
+    if (world_may(world, DISTURB_ANSWER) && !world->budget.lost)
         actions_add(actions, action);
 }
 
@@ -51,25 +51,28 @@ static bool is_over(const struct world *world)
 void actions_find_outside(const struct world *world, struct actions *actions)
 {
     const struct view *view = world_view(world);
-    bool may = world->budget.faults > 0, has_room = world->n_control < CONTROL_MAX;
+    bool has_room = world->n_control < CONTROL_MAX;
     bool may_expire = view->terminals > 0 ? is_over(world) : view->job_ttl == TTL_SHORT;
 
-    if (world->submitted == 0 || (may && world->submitted < 2 && world->gone_terminals == 0))
+    if (world->submitted == 0 ||
+        (world_may(world, DISTURB_RESUBMIT) && world->submitted < 2 && world->gone_terminals == 0))
         actions_add(actions, (struct action){.kind = ACT_SUBMIT});
-    if (may && has_room && !world->has_cancel)
+    if (world_may(world, DISTURB_CANCEL) && has_room && !world->has_cancel)
         actions_add(actions, (struct action){.kind = ACT_CANCEL});
-    if (may && has_room && world->n_control == world->has_cancel) {
+    if (world_may(world, DISTURB_DRAIN) && has_room && world->n_control == world->has_cancel) {
         actions_add(actions, (struct action){.kind = ACT_DRAIN, .node = 0});
         actions_add(actions, (struct action){.kind = ACT_DRAIN, .node = 1});
     }
-    if (may && !world->is_late && world->submitted > 0)
+    if (world_may(world, DISTURB_LATE) && !world->is_late && world->submitted > 0)
         actions_add(actions, (struct action){.kind = ACT_LATE});
-    if (may && !world->is_expired && view->job_ttl >= TTL_SET && may_expire)
+    if (world_may(world, DISTURB_EXPIRE) && !world->is_expired && view->job_ttl >= TTL_SET &&
+        may_expire)
         actions_add(actions, (struct action){.kind = ACT_EXPIRE});
-    for (uint8_t i = 0; may && !world->budget.group_gone && i <= NODES; i++) {
+    for (uint8_t i = 0; i <= NODES; i++) {
         const struct stream_view *stream = i < NODES ? &view->streams[i] : &view->requests;
 
-        if (stream->exists == 1 && stream->n > 0)
+        if (world_may(world, DISTURB_GROUP) && !world->budget.group_gone && stream->exists == 1 &&
+            stream->n > 0)
             actions_add(actions, (struct action){.kind = ACT_GROUP_GONE, .node = i});
     }
 }

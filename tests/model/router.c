@@ -45,7 +45,7 @@ static void find_ends(const struct world *world, struct action action, const str
     if (world->routers[action.who].knows_cancel && era_is_cancelled(held->entry.era))
         actions_add_lossy(world, actions, action);
     action.how = ENDING_UNKNOWN;
-    if (world->budget.faults > 0 && !world->budget.gave_up)
+    if (world_may(world, DISTURB_UNKNOWN) && !world->budget.gave_up)
         actions_add(actions, action);
 }
 
@@ -92,7 +92,7 @@ static void find_nodes(const struct world *world, uint8_t who, uint8_t node,
         if (was_old || now->health == FRESH_OLD || now->health == FRESH_NONE)
             actions_add(actions, action);
     }
-    if (now->health == FRESH_OLD && world->budget.faults > 0 && !world->budget.forgot)
+    if (now->health == FRESH_OLD && world_may(world, DISTURB_FORGET) && !world->budget.forgot)
         actions_add(actions, (struct action){.kind = ACT_FORGET, .who = who, .node = node});
 }
 
@@ -121,11 +121,11 @@ void actions_find_router(const struct world *world, uint8_t who, struct actions 
             actions_add(actions, (struct action){.kind = ACT_ADOPT, .who = who});
         if (view->routers[who].presence != FRESH_NOW)
             actions_add(actions, (struct action){.kind = ACT_PRESENCE, .who = who});
-        if (budget->faults > 0 && !(budget->routers_crashed >> who & 1))
+        if (world_may(world, DISTURB_CRASH) && !(budget->routers_crashed >> who & 1))
             actions_add(actions, (struct action){.kind = ACT_ROUTER_CRASH, .who = who});
     }
     if (view->routers[who].presence == FRESH_NOW &&
-        (!router->is_up || (budget->faults > 0 && !(budget->routers_old >> who & 1))))
+        (!router->is_up || (world_may(world, DISTURB_SILENT) && !(budget->routers_old >> who & 1))))
         actions_add(actions, (struct action){.kind = ACT_ROUTER_OLD, .who = who});
 }
 

@@ -37,7 +37,7 @@ static void find_job(const struct world *world, struct action action, struct act
         {ACT_START, is_here && !process->stops, true},
         {ACT_CHUNK, runs && !process->chunked, true},
         {ACT_DONE, runs, true},
-        {ACT_FAIL, runs && world->budget.faults > 0 && !world->budget.failed, false},
+        {ACT_FAIL, runs && world_may(world, DISTURB_FAIL) && !world->budget.failed, false},
         {ACT_TOO_LATE, runs && world_is_late(world, process->entry.era), false},
         {ACT_TOLD, (runs || is_here) && hears_cancel(world, process), false},
         {ACT_SEND_END, process->job == JOB_ENDS, true},
@@ -91,7 +91,7 @@ static void find_session(const struct world *world, struct action action, struct
     if (stream->exists != 1)
         actions_add(actions, action);
     action.kind = ACT_STOP;
-    if (!process->stops && world->budget.faults > 0 &&
+    if (!process->stops && world_may(world, DISTURB_STOP) &&
         !(world->budget.nodes_stopped >> action.node & 1))
         actions_add(actions, action);
 }
@@ -106,15 +106,17 @@ static void find_node(const struct world *world, uint8_t node, struct actions *a
     action.kind = ACT_RESTART;
     if (now->state == PROCESS_GONE)
         actions_add(actions, action);
-    if (now->state != PROCESS_GONE && budget->faults > 0 && !(budget->nodes_crashed >> node & 1)) {
+    if (now->state != PROCESS_GONE && !(budget->nodes_crashed >> node & 1)) {
         action.kind = ACT_CRASH;
-        actions_add(actions, action);
+        if (world_may(world, DISTURB_CRASH))
+            actions_add(actions, action);
         action.kind = ACT_ZOMBIE;
-        actions_add(actions, action);
+        if (world_may(world, DISTURB_ZOMBIE))
+            actions_add(actions, action);
     }
     action.kind = ACT_NODE_OLD;
     if (world_view(world)->nodes[node].health == FRESH_NOW &&
-        (is_gone || (budget->faults > 0 && !(budget->nodes_old >> node & 1))))
+        (is_gone || (world_may(world, DISTURB_SILENT) && !(budget->nodes_old >> node & 1))))
         actions_add(actions, action);
 }
 

@@ -9,7 +9,39 @@
 #define ID_DEAD     255 /* an id that is on no stream */
 #define ID_DEAD_JOB 254 /* the same, but the job names it */
 
-struct limits limits = {.faults = 3, .attempts = 2};
+struct limits limits = {.faults = 3, .attempts = 2, .kinds = UINT16_MAX};
+
+static const char *const disturbance_names[DISTURB_COUNT] = {
+    [DISTURB_RESUBMIT] = "resubmit", [DISTURB_CANCEL] = "cancel", [DISTURB_DRAIN] = "drain",
+    [DISTURB_LATE] = "late",         [DISTURB_EXPIRE] = "expire", [DISTURB_GROUP] = "group",
+    [DISTURB_ANSWER] = "answer",     [DISTURB_CRASH] = "crash",   [DISTURB_ZOMBIE] = "zombie",
+    [DISTURB_SILENT] = "silent",     [DISTURB_FORGET] = "forget", [DISTURB_FAIL] = "fail",
+    [DISTURB_UNKNOWN] = "unknown",   [DISTURB_STOP] = "stop",
+};
+
+uint16_t disturbances_parse(const char *list)
+{
+    unsigned kinds = 0;
+
+    while (*list) {
+        size_t len = strcspn(list, ",");
+        unsigned kind = 0;
+
+        while (kind < DISTURB_COUNT && (strlen(disturbance_names[kind]) != len ||
+                                        memcmp(disturbance_names[kind], list, len) != 0))
+            kind++;
+        if (kind == DISTURB_COUNT)
+            return 0;
+        kinds |= 1U << kind;
+        list += len + (list[len] == ',');
+    }
+    return (uint16_t)kinds;
+}
+
+bool world_may(const struct world *world, enum disturbance kind)
+{
+    return world->budget.faults > 0 && (limits.kinds >> kind & 1);
+}
 
 static void begin_node(struct world *world, uint8_t node)
 {

@@ -87,16 +87,42 @@ struct world {
     struct process processes[NODES][PROCESSES];
 };
 
+/* What can go wrong. Names on the command line are in world.c. */
+enum disturbance {
+    DISTURB_RESUBMIT = 0, /* the client submits a second time */
+    DISTURB_CANCEL,
+    DISTURB_DRAIN,
+    DISTURB_LATE,    /* the deadline passes */
+    DISTURB_EXPIRE,  /* times to live pass */
+    DISTURB_GROUP,   /* a consumer group is destroyed */
+    DISTURB_ANSWER,  /* a script runs, and its answer is lost */
+    DISTURB_CRASH,   /* of a router or worker */
+    DISTURB_ZOMBIE,  /* a worker is started twice, and the old process goes on */
+    DISTURB_SILENT,  /* a router or node that is alive is not heard of for long */
+    DISTURB_FORGET,  /* a node that is silent is forgotten */
+    DISTURB_FAIL,    /* an attempt fails at its node */
+    DISTURB_UNKNOWN, /* a router finds that nobody has the model */
+    DISTURB_STOP,    /* a worker is told to stop */
+    DISTURB_COUNT
+};
+
 /* The settings of a run. */
 struct limits {
     uint8_t faults;
     uint8_t attempts; /* max_attempts */
+    uint16_t kinds;   /* bit per enum disturbance: those that may happen */
 };
 extern struct limits limits;
+
+/* The kinds of a list like "crash,cancel"; 0 if a name is unknown. */
+uint16_t disturbances_parse(const char *list);
 
 /* No request; both routers are there, both workers are registered and wait. */
 void world_init(struct world *world);
 const struct view *world_view(const struct world *world);
+
+/* May something of this kind still happen, for all that the number of disturbances says? */
+bool world_may(const struct world *world, enum disturbance kind);
 
 /* Goes over to the first state of Redis that is the same but for ids, and to its ids. Keeps the
  * number of states, and of calls to Redis, small. */
