@@ -1,10 +1,11 @@
 #!/bin/sh
 # Fails if a manual page of docs/man is not clean for mandoc and groff, if orion.conf(5) lacks what
-# config/*.conf say (unit.config_files compares those with the code), or if orion-protocol(7) lacks a
-# name of docs/protocol.md.
-# Usage: man.sh SOURCE_DIR
+# config/*.conf say (unit.config_files compares those with the code), if orion-protocol(7) lacks a name
+# of docs/protocol.md, or if orionctl(1) lacks a command or option that the program's help has.
+# Usage: man.sh SOURCE_DIR ORIONCTL
 set -eu
 cd "$1"
+orionctl=$2
 bad=0
 
 for page in docs/man/*.[1-9]; do
@@ -39,4 +40,27 @@ for name in $(echo "$names" | tr ' ' '\n' | grep -vxE 'r1|pi-2' | sort -u); do
         bad=1
     }
 done
+
+# "  dead list   requests ..." in the help is the command "dead list".
+"$orionctl" --help | awk '/^[A-Z]/ { on = /^Commands:/ } on && /^  / {
+    sub(/^  /, ""); sub(/  .*/, ""); gsub(/ (\[.*|[A-Z]+)$/, ""); print }' >"${TMPDIR:-/tmp}/orionctl.$$"
+words=$(mandoc -Tutf8 -O width=1000 docs/man/orionctl.1 | sed 's/.\x08//g')
+[ "$(wc -l <"${TMPDIR:-/tmp}/orionctl.$$")" -gt 10 ] || {
+    echo "orionctl --help has another form than this check knows" >&2
+    bad=1
+}
+while read -r command; do
+    echo "$words" | grep -qE "^ +$command( |\$)" || {
+        echo "docs/man/orionctl.1 lacks the command $command" >&2
+        bad=1
+    }
+    # shellcheck disable=SC2086  # "dead list" is two words
+    for option in $("$orionctl" help $command | grep -oE -- '^ +(-., )?--[a-z-]+' | grep -oE -- '--[a-z-]+'); do
+        echo "$words" | grep -qwF -- "$option" || {
+            echo "docs/man/orionctl.1 lacks $option of the command $command" >&2
+            bad=1
+        }
+    done
+done <"${TMPDIR:-/tmp}/orionctl.$$"
+rm -f "${TMPDIR:-/tmp}/orionctl.$$"
 exit "$bad"

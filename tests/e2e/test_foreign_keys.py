@@ -72,8 +72,9 @@ def test_a_router_that_never_read_is_forgotten(cluster):
 
 
 def test_a_full_queue_that_drains_meanwhile_loses_nothing(cluster):
-    cluster.router(max_queue=5)
-    cluster.router("router-2", max_queue=5)
+    # The worker comes late: on a busy machine later than the 2 s that the tests' model_wait has.
+    cluster.router(max_queue=5, model_wait="60s")
+    cluster.router("router-2", max_queue=5, model_wait="60s")
     asked = [cluster.submit(prompt="hi") for _ in range(60)]
     wait_until(lambda: cluster.db.xlen(cluster.keys.requests) <= 5, "the queue is short", 20)
     cluster.worker("pi-1", cluster.sim())
