@@ -44,6 +44,11 @@ bool buf_add_json_str(struct buf *buf, struct span s);
 /* Removes the first n bytes (n <= len). */
 void buf_drop_front(struct buf *buf, size_t n);
 
+/* How often memory was refused to any buffer since the process began. A caller that compares it
+ * before and after knows whether an append failed for want of memory, which another node may have,
+ * or because the content is too large. */
+unsigned long buf_shortages(void);
+
 /* The contents, borrowed until the next change. */
 struct span buf_span(const struct buf *buf);
 

@@ -54,6 +54,21 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     run_curl(arg, CURL_SOCKET_TIMEOUT, 0);
 }
 
+/* A socket that is not watched would leave its transfer hanging, and libcurl, once told of a
+ * failure here, never works again. */
+static struct event *watch(struct curl_loop *loop, curl_socket_t fd, short what)
+{
+    struct event *event = event_new(loop->base, fd, what, on_socket_event, loop);
+
+    if (!event && alloc_reserve_lend())
+        event = event_new(loop->base, fd, what, on_socket_event, loop);
+    if (!event)
+        alloc_give_up("libevent");
+    if (event_add(event, NULL) != 0 && (!alloc_reserve_lend() || event_add(event, NULL) != 0))
+        alloc_give_up("libevent");
+    return event;
+}
+
 /* CURLMOPT_SOCKETFUNCTION: `assigned` is our event for this socket, or NULL. */
 static int watch_socket(CURL *easy, curl_socket_t fd, int wanted, void *arg, void *assigned)
 {
@@ -69,11 +84,8 @@ static int watch_socket(CURL *easy, curl_socket_t fd, int wanted, void *arg, voi
         what |= EV_READ;
     if (wanted & CURL_POLL_OUT)
         what |= EV_WRITE;
-    if (wanted != CURL_POLL_REMOVE) {
-        event = event_new(loop->base, fd, what, on_socket_event, loop);
-        assert(event);
-        (void)event_add(event, NULL);
-    }
+    if (wanted != CURL_POLL_REMOVE)
+        event = watch(loop, fd, what);
     (void)curl_multi_assign(loop->multi, fd, event);
     return 0;
 }
@@ -97,10 +109,13 @@ static int set_timer(CURLM *multi, long timeout_ms, void *arg)
 
 static void transfer_join(struct curl_loop *loop, struct transfer *transfer)
 {
-    CURLMcode rc = curl_multi_add_handle(loop->multi, transfer->easy);
-
-    assert(rc == CURLM_OK);
-    transfer->state = TRANSFER_RUNNING;
+    if (curl_multi_add_handle(loop->multi, transfer->easy) == CURLM_OK) {
+        transfer->state = TRANSFER_RUNNING;
+        return;
+    }
+    transfer->result = CURLE_OUT_OF_MEMORY;
+    transfer->state = TRANSFER_ENDED;
+    event_active(loop->sweep, 0, 0);
 }
 
 static bool is_in_curl(const struct transfer *transfer)
@@ -220,13 +235,30 @@ void curl_loop_free(struct curl_loop *loop)
     curl_global_cleanup();
 }
 
-void curl_loop_add(struct curl_loop *loop, CURL *easy, curl_loop_done *on_done, void *arg)
+static struct transfer *transfer_new(struct curl_loop *loop, CURL *easy, curl_loop_done *on_done,
+                                     void *arg)
 {
     struct transfer *transfer = xcalloc(1, sizeof *transfer);
 
     *transfer =
         (struct transfer){.easy = easy, .on_done = on_done, .arg = arg, .next = loop->first};
     loop->first = transfer;
+    return transfer;
+}
+
+void curl_loop_fail(struct curl_loop *loop, curl_loop_done *on_done, void *arg, CURLcode result)
+{
+    struct transfer *transfer = transfer_new(loop, NULL, on_done, arg);
+
+    transfer->result = result;
+    transfer->state = TRANSFER_ENDED;
+    event_active(loop->sweep, 0, 0);
+}
+
+void curl_loop_add(struct curl_loop *loop, CURL *easy, curl_loop_done *on_done, void *arg)
+{
+    struct transfer *transfer = transfer_new(loop, easy, on_done, arg);
+
     (void)curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
     if (!loop->inside)
         transfer_join(loop, transfer);

@@ -27,6 +27,9 @@ void curl_loop_free(struct curl_loop *loop);
  * this function. May be called from anywhere, a write callback included. */
 void curl_loop_add(struct curl_loop *loop, CURL *easy, curl_loop_done *on_done, void *arg);
 
+/* A transfer that could not even be set up: on_done() comes with `result`, from the event loop. */
+void curl_loop_fail(struct curl_loop *loop, curl_loop_done *on_done, void *arg, CURLcode result);
+
 /* Ends a transfer: its connection is closed before this returns (inside a callback of curl, which
  * allows no removal then: right after it, and no write callback may be relied on to stop before).
  * on_done() comes with `result`, from the event loop. From its own write callback one may also

@@ -16,7 +16,7 @@
 struct http_call {
     struct http_request request; /* url is not kept */
     struct curl_loop *loop;
-    CURL *easy;
+    CURL *easy;                 /* NULL: it could not be set up, and is about to fail */
     struct curl_slist *headers; /* must live as long as easy */
     bool cancelled;
     char why[CURL_ERROR_SIZE];
@@ -38,7 +38,8 @@ int http_call_status(const struct http_call *call)
 {
     long status = 0;
 
-    (void)curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (call->easy)
+        (void)curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
     return (int)status;
 }
 
@@ -52,6 +53,8 @@ static enum http_result classify(const struct http_call *call, CURLcode code)
         return HTTP_ABORTED;
     if (code == CURLE_OK)
         return HTTP_OK_COMPLETE;
+    if (!call->easy)
+        return HTTP_CONNECT_FAILED;
     (void)curl_easy_getinfo(call->easy, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
     (void)curl_easy_getinfo(call->easy, CURLINFO_SIZE_UPLOAD_T, &sent_bytes);
     if (connected_us == 0)
@@ -87,17 +90,11 @@ static void on_transfer_done(CURLcode code, void *arg)
 void http_call_cancel(struct http_call *call)
 {
     call->cancelled = true;
-    curl_loop_abort(call->loop, call->easy, CURLE_ABORTED_BY_CALLBACK);
+    if (call->easy)
+        curl_loop_abort(call->loop, call->easy, CURLE_ABORTED_BY_CALLBACK);
 }
 
 /* --- the beginning ---------------------------------------------------------------------------- */
-
-/* As alloc.h: these are small. */
-static void __attribute__((noreturn)) out_of_memory(void)
-{
-    log_err("event=curl_failed why=\"out of memory\"");
-    exit(EXIT_FAILURE);
-}
 
 /* CURLOPT_WRITEFUNCTION: the type is curl's. */
 /* NOLINTNEXTLINE(readability-non-const-parameter) */
@@ -113,13 +110,14 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
     return call->cancelled ? 0 : len;
 }
 
-/* No Expect: Ollama would let us wait for a 100 that it never sends. */
-static void set_headers(struct http_call *call)
+/* No Expect: Ollama would let us wait for a 100 that it never sends. False: no memory. */
+static bool set_headers(struct http_call *call)
 {
     call->headers = curl_slist_append(NULL, "Content-Type: application/json");
     if (!call->headers || !curl_slist_append(call->headers, "Expect:"))
-        out_of_memory();
+        return false;
     (void)curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers);
+    return true;
 }
 
 static void set_body(struct http_call *call)
@@ -150,24 +148,26 @@ static void set_limits(const struct http_call *call)
     (void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
 }
 
-static void set_up(struct http_call *call, const char *url)
+/* False: no memory. Each option that copies a text is asked; the others cannot fail. */
+static bool set_up(struct http_call *call, const char *url)
 {
     CURL *easy = call->easy;
 
-    if (curl_easy_setopt(easy, CURLOPT_URL, url) != CURLE_OK)
-        out_of_memory();
-    set_headers(call);
+    if (curl_easy_setopt(easy, CURLOPT_URL, url) != CURLE_OK ||
+        curl_easy_setopt(easy, CURLOPT_PROXY, "") != CURLE_OK || /* whatever the environment says */
+        curl_easy_setopt(easy, CURLOPT_USERAGENT, "orion-worker/" ORION_VERSION) != CURLE_OK ||
+        !set_headers(call))
+        return false;
     set_body(call);
     set_limits(call);
-    (void)curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* whatever the environment says */
     (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     (void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
-    (void)curl_easy_setopt(easy, CURLOPT_USERAGENT, "orion-worker/" ORION_VERSION);
     (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* a cancel waits for no resolver */
     (void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->why);
     (void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     (void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
+    return true;
 }
 
 struct http_call *http_call_start(struct curl_loop *loop, const struct http_request *request)
@@ -181,9 +181,12 @@ struct http_call *http_call_start(struct curl_loop *loop, const struct http_requ
         call->request.body = (struct span){NULL, 0};
     call->loop = loop;
     call->easy = curl_easy_init();
-    if (!call->easy)
-        out_of_memory();
-    set_up(call, request->url);
-    curl_loop_add(loop, call->easy, on_transfer_done, call);
+    if (call->easy && set_up(call, request->url)) {
+        curl_loop_add(loop, call->easy, on_transfer_done, call);
+        return call;
+    }
+    curl_easy_cleanup(call->easy); /* NULL is fine */
+    call->easy = NULL;
+    curl_loop_fail(loop, on_transfer_done, call, CURLE_OUT_OF_MEMORY);
     return call;
 }

@@ -142,13 +142,28 @@ bool jobs_give_back(struct worker *w, const struct redisReply *entry,
     return true;
 }
 
+/* What cannot be built is no request, or there was no memory for it, which another node may have.
+ */
+static void build_body(struct job *job, const struct request *request)
+{
+    unsigned long shortages = buf_shortages();
+    struct err err;
+
+    if (job->state != JOB_FETCHED || job_build_body(job, request, &job->worker->config, &err) == 0)
+        return;
+    if (buf_shortages() == shortages) {
+        job_refuse(job, CODE_INVALID_REQUEST, false, err.msg);
+    } else {
+        job_stop(job, VERDICT_EVENT_NO_MEMORY, span_str(""));
+    }
+}
+
 bool jobs_fetch(struct worker *w, const struct redisReply *entry)
 {
     static const struct jobs_give_back not_now = {.was_delivered = true,
                                                   .why = "the node cannot take it now"};
     struct job *place = find_place(w);
     struct request request;
-    struct err err;
 
     if (jobs_find_entry(w, reply_span(reply_at(entry, 0))))
         return true;
@@ -159,8 +174,7 @@ bool jobs_fetch(struct worker *w, const struct redisReply *entry)
     struct job *job = job_new(w, place, entry, &request);
     if (!job)
         return true;
-    if (job->state == JOB_FETCHED && job_build_body(job, &request, &w->config, &err) < 0)
-        job_refuse(job, CODE_INVALID_REQUEST, false, err.msg);
+    build_body(job, &request);
     job_log_content(job, buf_span(&job->body), "request");
     beat_soon(w);
     job_drive(job, clock_now_ms());

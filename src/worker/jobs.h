@@ -98,8 +98,9 @@ struct job {
     int64_t start_ms;   /* start.lua: not before this moment */
     bool is_start_sent; /* start.lua went out at least once */
     int64_t queued_ms, run_ms;
-    bool was_resident;      /* the model, when the call went out */
-    struct http_call *call; /* NULL: none, or ended */
+    unsigned long shortages; /* buf_shortages() when it began */
+    bool was_resident;       /* the model, when the call went out */
+    struct http_call *call;  /* NULL: none, or ended */
     int http_status;
     struct lines lines;
     struct answer answer;

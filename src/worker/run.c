@@ -33,11 +33,20 @@ static void learn(struct job *job)
     node_learn(w, job->model_name, &sample, (struct span){job->session, job->session_len});
 }
 
+/* What does not fit was refused for its size, or because memory ran out meanwhile; the latter may
+ * be better elsewhere. */
+static void stop_too_large(struct job *job)
+{
+    job_stop(job,
+             buf_shortages() == job->shortages ? VERDICT_EVENT_TOO_LARGE : VERDICT_EVENT_NO_MEMORY,
+             span_str(""));
+}
+
 static void succeed(struct job *job)
 {
     buf_clear(&job->response);
     if (!answer_compose(&job->answer, &job->response)) {
-        job_stop(job, VERDICT_EVENT_TOO_LARGE, span_str(""));
+        stop_too_large(job);
         return;
     }
     learn(job);
@@ -61,7 +70,7 @@ static void judge(struct job *job, enum answer_result result)
         job_stop(job, VERDICT_EVENT_GARBAGE, span_str(job->answer.error));
         break;
     case ANSWER_TOO_LARGE:
-        job_stop(job, VERDICT_EVENT_TOO_LARGE, span_str(""));
+        stop_too_large(job);
         break;
     }
 }
@@ -86,7 +95,7 @@ static void take_lines(struct job *job, next_line *next)
     while (job->state == JOB_RUNNING && (got = next(&job->lines, &line)) == LINES_LINE)
         take_line(job, line);
     if (got == LINES_TOO_LONG)
-        job_stop(job, VERDICT_EVENT_TOO_LARGE, span_str(""));
+        stop_too_large(job);
 }
 
 static void first_piece(struct job *job)
@@ -195,6 +204,7 @@ void run_start(struct job *job, int64_t redis_ms)
     char url[sizeof w->config.ollama + 32];
 
     prepare(job);
+    job->shortages = buf_shortages();
     job->queued_ms = redis_ms > job->submitted_ms ? redis_ms - job->submitted_ms : 0;
     job->times = (struct job_times){
         .started_ms = now_ms,

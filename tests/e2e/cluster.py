@@ -20,6 +20,7 @@ import time
 
 import redis
 
+import acl
 from process import SLOW, Process, binary, wait_until
 from protocol import Keys, check_reply
 from root import Root
@@ -35,21 +36,29 @@ SLOW_CHAT = "gemma3:1b,load=20ms,gen_tps=10,prompt_tps=100000,tokens=600"  # a m
 
 
 class Redis(Process):
-    """A private redis-server on a unix socket."""
+    """A private redis-server on a unix socket; with config/users.acl and a port too, if `users`."""
 
-    def __init__(self, directory, *options, aof=False, password=None):
+    def __init__(self, directory, *options, aof=False, password=None, users=False):
         self.socket = os.path.join(directory, "redis.sock")
         self.directory, self.password = directory, password
+        self.users, self.port = None, 0
         options += ("--requirepass", password) if password else ()
+        if users:
+            self.users, self.port = acl.Users(directory), acl.free_port()
+            options += ("--aclfile", self.users.path, "--port", str(self.port))
         argv = ["redis-server", "--port", "0", "--unixsocket", self.socket, "--dir", directory,
                 "--save", "", "--appendonly", "yes" if aof else "no", "--appendfsync", "always",
                 "--maxmemory-policy", "noeviction", "--stream-node-max-bytes", "1024",
                 "--daemonize", "no", *options]
         super().__init__("redis", argv, os.path.join(directory, "redis.log"))
 
-    def client(self):
+    def client(self, user=None):
+        if user:
+            return redis.Redis(port=self.port, username=user, password=acl.password(user), retry=None,
+                               decode_responses=True, socket_timeout=30 * SLOW)
         # redis-py 6 would repeat a failed command unless told not to: a test looks at the failure.
-        return redis.Redis(unix_socket_path=self.socket, password=self.password, retry=None,
+        admin = (acl.ADMIN, "admin") if self.users else (None, self.password)
+        return redis.Redis(unix_socket_path=self.socket, username=admin[0], password=admin[1], retry=None,
                            decode_responses=True, encoding_errors="surrogateescape",
                            socket_timeout=30 * SLOW)
 
@@ -74,10 +83,11 @@ class Redis(Process):
 
 
 class Cluster:
-    def __init__(self, *redis_options, aof=False, password=None):
+    def __init__(self, *redis_options, aof=False, password=None, users=None):
         self.directory = tempfile.mkdtemp(prefix="oe2e-")
         self.keys = Keys("orion:inference")
-        self.redis = Redis(self.directory, *redis_options, aof=aof, password=password)
+        users = acl.IS_ON and not password if users is None else users
+        self.redis = Redis(self.directory, *redis_options, aof=aof, password=password, users=users)
         self.daemons, self.sims, self.others = [], [], []
         self.submitted = {}  # request id -> fields
         self.read = {}  # request id -> (stream, number of entries)
@@ -118,17 +128,29 @@ class Cluster:
         self.daemons.append(process)
         return process
 
+    def _where(self, user):
+        """Settings that lead to Redis: as that user of the ACL, if there is one."""
+        if not self.redis.users:
+            return {"redis": f"unix://{self.redis.socket}"}
+        return {"redis": f"redis://{user}@127.0.0.1:{self.redis.port}",
+                "redis_password_file": self.redis.users.password_file(user)}
+
+    def _add_user(self, node):
+        user = self.redis.users.add_node(node) if self.redis.users else []
+        if user and self.redis.alive:
+            self.db.execute_command("ACL", "SETUSER", *user)
+
     def new_router(self, name="router-1", env=None, config=None, **settings):
         """A router that is not started yet."""
-        settings = {"redis": f"unix://{self.redis.socket}", "router_id": name, **ROUTER_SETTINGS,
-                    **settings}
+        settings = {**self._where("orion-router"), "router_id": name, **ROUTER_SETTINGS, **settings}
         return self._daemon("orion-router", name, settings, env or {}, config)
 
     def new_worker(self, node, sim, root=None, env=None, config=None, **settings):
         """A worker that is not started yet; its made-up sensors are at `worker.root`."""
         root = root or Root(self.path("root-" + node))
         url = sim if isinstance(sim, str) else sim.url
-        settings = {"redis": f"unix://{self.redis.socket}", "node_id": node, "ollama": url,
+        self._add_user(node)
+        settings = {**self._where("orion-worker-" + node), "node_id": node, "ollama": url,
                     "root": root.path, **WORKER_SETTINGS, **settings}
         process = self._daemon("orion-worker", node, settings, env or {}, config)
         process.root = root
@@ -293,6 +315,12 @@ class Cluster:
             assert self.db.type(key) != "stream" or self.db.pttl(key) > 0, (key, "has no TTL")
         return True
 
+    def assert_nothing_forbidden(self):
+        """No daemon has tried anything that config/users.acl does not allow it."""
+        if self.redis.users:
+            tried = [e for e in self.db.acl_log() if e["username"].startswith("orion-")]
+            assert not tried, tried
+
     def check_and_stop(self):
         """An orderly end: every daemon that the test has left alive stops on SIGTERM with 0."""
         faults = []
@@ -314,6 +342,7 @@ class Cluster:
                 faults.append(f"{process.name}: ended by signal {-process.popen.returncode}")
         if self.redis.answers():
             try:
+                self.assert_nothing_forbidden()
                 self.assert_nothing_after_the_end()
             except AssertionError as error:
                 faults.append(str(error))

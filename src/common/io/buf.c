@@ -8,6 +8,13 @@
 
 #define CAP_MIN 256u
 
+static unsigned long shortages;
+
+unsigned long buf_shortages(void)
+{
+    return shortages;
+}
+
 void buf_init(struct buf *buf, size_t max_bytes)
 {
     *buf = (struct buf){.max_bytes = max_bytes};
@@ -34,8 +41,10 @@ static bool grow(struct buf *buf, size_t need)
     cap = cap > buf->max_bytes ? buf->max_bytes : cap;
     cap = cap < need ? need : cap;
     char *ptr = realloc(buf->ptr, cap);
-    if (!ptr)
+    if (!ptr) {
+        shortages++;
         return false;
+    }
     buf->ptr = ptr;
     buf->cap = cap;
     return true;
@@ -81,9 +90,9 @@ bool buf_add_fmt(struct buf *buf, const char *fmt, ...)
     if ((size_t)len < sizeof small)
         return buf_add(buf, small, (size_t)len);
 
-    char *large = malloc((size_t)len + 1);
-    if (!large || (size_t)len > buf->max_bytes) {
-        free(large);
+    char *large = (size_t)len > buf->max_bytes ? NULL : malloc((size_t)len + 1);
+    if (!large) {
+        shortages += (size_t)len <= buf->max_bytes;
         buf->failed = true;
         return false;
     }

@@ -35,6 +35,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
+    alloc_reserve_fill();
     if (loop->handlers.on_tick)
         loop->handlers.on_tick(loop->handlers.arg);
 }
@@ -100,6 +101,7 @@ struct loop *loop_new(const struct loop_handlers *handlers, int64_t tick_ms)
     struct loop *loop = xcalloc(1, sizeof *loop);
     const struct timeval tick = loop_tv(tick_ms);
 
+    alloc_reserve_fill();
     loop->handlers = *handlers;
     loop->base = event_base_new();
     if (!loop->base)

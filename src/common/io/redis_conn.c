@@ -168,10 +168,19 @@ static struct command *command_new(struct redis_conn *conn, redis_conn_callback 
     return command;
 }
 
+/* hiredis 0.14.1 says REDIS_OK although it had no memory to remember the callback: the answers of
+ * this connection would from then on belong to the wrong commands. */
+static bool is_remembered(const struct redis_conn *conn, const struct command *command)
+{
+    const redisCallback *newest = conn->ac->replies.tail;
+
+    return newest && newest->privdata == command;
+}
+
 /* Takes over `command`, which hiredis accepted if rc is REDIS_OK. */
 static bool command_put(struct redis_conn *conn, struct command *command, int rc)
 {
-    if (rc != REDIS_OK) {
+    if (rc != REDIS_OK || !is_remembered(conn, command)) {
         free(command);
         conn_lose(conn, "hiredis took no command");
         return false;

@@ -1,7 +1,6 @@
 #include "redis_dial.h"
 
 #include <event2/event.h>
-#include <hiredis/adapters/libevent.h>
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
 #include <netinet/in.h>
@@ -9,9 +8,14 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
+#include "common/alloc.h"
 #include "common/redis_url.h"
 
 #include "redis_guard.h"
+
+/* The adapter is compiled into this file. hiredis 0.14.1 aborts where it has no memory for it. */
+#define hi_calloc(n, size) xcalloc(n, size)
+#include <hiredis/adapters/libevent.h>
 
 #define KEEPALIVE_IDLE_S     15
 #define KEEPALIVE_INTERVAL_S 5

@@ -248,6 +248,8 @@ static bool call_again(struct call *call)
     buf_init(&eval, 2 * KEEP_MAX_BYTES + loaded(call->script)->source.len);
     bool sent = eval_from_evalsha(call, &eval);
     evalsha_free(call);
+    if (!sent) /* no memory */
+        redis_conn_reset(call->conn);
     sent = sent && redis_conn_send_formatted(call->conn, on_call_reply, call, buf_span(&eval));
     buf_done(&eval);
     return sent;
@@ -294,8 +296,10 @@ static bool call_evalsha(struct redis_conn *conn, enum script script,
 
     command_line(&line, "EVALSHA", span_str(script_sha(script)), args);
     long long len = redisFormatCommandArgv(&formatted, line.argc, line.argv, line.len);
-    if (len < 0)
+    if (len < 0) { /* no memory: begin anew, as with any command that could not be sent */
+        redis_conn_reset(conn);
         return false;
+    }
 
     struct call *call = xcalloc(1, sizeof *call);
     *call = (struct call){conn, script, formatted, (size_t)len, callback, arg};

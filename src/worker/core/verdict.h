@@ -27,6 +27,7 @@ enum verdict_event {
     VERDICT_EVENT_STALL,         /* stall_timeout passed between two pieces */
     VERDICT_EVENT_GARBAGE,       /* not what Ollama sends; text: what was wrong */
     VERDICT_EVENT_TOO_LARGE,     /* the answer passed reply_max */
+    VERDICT_EVENT_NO_MEMORY,     /* this worker had no memory for the request or its answer */
     VERDICT_EVENT_CANCELLED,     /* by P:control */
     VERDICT_EVENT_DEADLINE,      /* deadline_ms passed */
     VERDICT_EVENT_LOST,          /* the entry is no longer ours: taken back, or a newer epoch */
