@@ -26,6 +26,7 @@ enum script {
     SCRIPT_FINISH,    /* worker: terminal entry */
     SCRIPT_FORGET,    /* router: forget a node that was silent for node_forget */
     SCRIPT_GOODBYE,   /* worker: orderly leave */
+    SCRIPT_HEAL,      /* router: entry ids from the future back to the clock */
     SCRIPT_MOVE,      /* router: origin -> node */
     SCRIPT_PRESENCE,  /* router: heartbeat */
     SCRIPT_REGISTER,  /* worker: new epoch */

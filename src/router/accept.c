@@ -14,6 +14,7 @@
 #include "base.h"
 #include "cancels.h"
 #include "ending.h"
+#include "heal.h"
 #include "router_state.h"
 #include "status.h"
 
@@ -225,6 +226,7 @@ void accept_entry(struct router *router, const struct redisReply *entry)
 
     if (!stream_id_parse(reply_span(reply_at(entry, 0)), &id) || accept_knows(router, id))
         return;
+    heal_look(router, id);
     switch (request_decode(entry, &router->keys, REQUEST_FROM_CLIENT,
                            (size_t)router->config.request_max_bytes, &request, &err)) {
     case REQUEST_OK:

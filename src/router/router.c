@@ -18,6 +18,7 @@
 #include "adopt.h"
 #include "base.h"
 #include "dispatch.h"
+#include "heal.h"
 #include "intake.h"
 #include "listen.h"
 #include "presence.h"
@@ -163,6 +164,7 @@ static void on_tick(void *arg)
     presence_tick(router);
     watch_tick(router);
     adopt_tick(router);
+    heal_tick(router);
     intake_tick(router);
     listen_start(router);
     shed_tick(router);

@@ -92,6 +92,10 @@ struct router {
     struct event *turn_timer;
     void (*on_turn)(struct router *router);
 
+    /* heal.c */
+    bool heal_wanted, heal_running;
+    int64_t heal_ms; /* monotonic: no call before */
+
     /* dispatch.c */
     unsigned moving;       /* move.lua calls without an answer */
     int64_t hold_until_ms; /* no move before: Redis refused one */

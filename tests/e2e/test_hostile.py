@@ -24,11 +24,11 @@ def served(cluster):
 def test_a_trimmed_stream_costs_only_what_waited(hostile):
     """XADD with MAXLEN 0: what no router has moved is gone, which no server can know of any more; what
     a node has is answered, and so is everything after it."""
-    hostile.worker("pi-2", hostile.sim(SLOW_CHAT))
-    hostile.daemon("pi-1").stop()
-    running = hostile.submit(prompt="hi", stream=True)
+    slow = "slow:1b" + SLOW_CHAT[SLOW_CHAT.index(","):]
+    hostile.worker("pi-2", hostile.sim(slow))
+    running = hostile.submit(model="slow:1b", prompt="hi", stream=True)
     hostile.wait_running(running)
-    waiting = hostile.submit(prompt="hi")
+    waiting = hostile.submit(model="slow:1b", prompt="hi")
     wait_until(lambda: hostile.db.xpending(hostile.keys.requests, "inference-routers")["pending"],
                "a router has read it")
     hostile.enemy.execute_command("XADD", hostile.keys.requests, "MAXLEN", "0", "*", "a", "b")
@@ -40,7 +40,7 @@ def test_a_trimmed_stream_costs_only_what_waited(hostile):
     assert hostile.entries(waiting).end is None
     wait_until(lambda: not hostile.db.xpending(hostile.keys.requests, "inference-routers")["pending"],
                "the routers have forgotten it too", 20)
-    hostile.submit(request_id=waiting, prompt="hi")  # as its client does when it hears nothing
+    hostile.submit(request_id=waiting, prompt="hi")  # as its client does that hears nothing
     assert hostile.read_reply(waiting).text
 
 
@@ -59,11 +59,23 @@ def test_the_highest_entry_id_closes_the_stream_for_a_moment_only(hostile, entry
     wait_until(is_open, "requests are taken again")
     assert hostile.read_reply("after").text
     assert hostile.read_reply(before).text
-    hostile.submitted["evil"] = None
-    hostile.read_reply("evil")  # whatever it is, it is one last entry
-    last = hostile.db.xinfo_stream(hostile.keys.requests)["last-generated-id"]
-    assert int(last.split("-")[0]) < 4 * 10**12, last
+    hostile.read_reply("evil")  # which counts as any other
+    wait_until(lambda: int(hostile.db.xinfo_stream(hostile.keys.requests)["last-generated-id"]
+                           .split("-")[0]) < 4 * 10**12, "ids are of the clock again")
     assert served(hostile)
+
+
+def test_the_highest_id_that_is_trimmed_in_the_same_moment_is_found_too(hostile):
+    hostile.enemy.execute_command("XADD", hostile.keys.requests, "MAXLEN", "0", HIGHEST, "a", "b")
+
+    def is_open():
+        try:
+            return hostile.submit(request_id="after", prompt="hi")
+        except redis.exceptions.ResponseError:
+            return False
+
+    wait_until(is_open, "requests are taken again", 20)
+    assert hostile.read_reply("after").text
 
 
 def test_ten_thousand_fields_are_refused_in_words(hostile):
@@ -119,7 +131,6 @@ def test_an_answer_on_anothers_stream_names_the_request_it_belongs_to(hostile):
 def test_what_a_client_writes_forges_no_log_line(hostile, field):
     attack = 'x\n2026-01-01T00:00:00Z error event=forged why="y"\r\n\x1b[31mred\x1b[0m\x00\u009b31m'
     request = {"request_id": "log-1", "model": "gemma3:1b", "prompt": "hi", field: attack}
-    hostile.submitted["log-1"] = None
     hostile.enemy.xadd(hostile.keys.requests, request)
     assert served(hostile)
     for daemon in hostile.daemons:

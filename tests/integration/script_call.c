@@ -87,6 +87,7 @@ static const struct {
                        "run_ms"},
     [SCRIPT_FORGET] = {"@health epoch_key stream", "node forget_ms"},
     [SCRIPT_GOODBYE] = {"@health epoch_key stream @events", "node epoch why"},
+    [SCRIPT_HEAL] = {"requests", "=routers mark_ms count"},
     [SCRIPT_MOVE] = {"requests stream job callback @events @drained @health",
                      "=routers router entry node credit request_id attempt submitted deadline "
                      "tried came_back ttl_ms why status model last_error"},
