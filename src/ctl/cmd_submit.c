@@ -9,7 +9,7 @@
 #include "common/buf.h"
 #include "common/err.h"
 #include "common/file.h"
-#include "common/json.h"
+#include "common/reply.h"
 #include "common/request.h"
 
 #include "ask.h"
@@ -165,7 +165,7 @@ static int make(struct ctl *ctl, struct ask *ask, char *id, size_t cap, struct e
 
 /* --- asking ----------------------------------------------------------------------------------- */
 
-int ctl_submit(struct ctl *ctl, const struct ask *ask, struct err *err)
+int ctl_submit(struct ctl *ctl, const struct ask *ask, char ret_entry[static 64], struct err *err)
 {
     struct conn_args args;
     redisReply *reply = NULL;
@@ -178,9 +178,11 @@ int ctl_submit(struct ctl *ctl, const struct ask *ask, struct err *err)
         conn_arg_span(&args, ask_get(ask, ask->fields[i].name));
     }
     int rc = conn_ask(ctl->conn, &args, 0, &reply, err);
-    if (reply)
-        freeReplyObject(reply);
-    return rc;
+    if (rc < 0)
+        return rc;
+    (void)span_copy(reply_span(reply), ret_entry, 64);
+    freeReplyObject(reply);
+    return 0;
 }
 
 static int print_id(struct ctl *ctl, const char *id)
@@ -204,10 +206,10 @@ static int print_id(struct ctl *ctl, const char *id)
 
 static int ask_and_print(struct ctl *ctl, const struct ask *ask, const char *id)
 {
-    char callback[CALLBACK_MAX + 1], own[KEY_MAX];
+    char callback[CALLBACK_MAX + 1], own[KEY_MAX], entry[64];
     struct span given = ask_get(ask, FIELD_CALLBACK);
     struct err err;
-    int rc = ctl_submit(ctl, ask, &err);
+    int rc = ctl_submit(ctl, ask, entry, &err);
 
     if (rc < 0)
         return ctl_fail(rc, &err);

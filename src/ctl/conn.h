@@ -28,7 +28,7 @@ struct conn;
 
 #define CONN_TIMEOUT_MS      5000                /* to connect, and for an answer */
 #define CONN_REPLY_MAX_BYTES ((size_t)128 << 20) /* of one answer */
-#define CONN_ARGS_MAX        160
+#define CONN_ARGS_MAX        640
 
 /* Not connected yet; conn_ask() connects. `url` is borrowed. */
 struct conn *conn_new(const struct redis_url *url);

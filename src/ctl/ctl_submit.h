@@ -12,7 +12,7 @@ struct err;
 /* A request id that nobody else has: "BEFORE-0123456789abcdef". */
 void ctl_random_id(const char *before, char *buf, size_t cap);
 
-/* XADD P:requests. 0 or an error of conn.h. */
-int ctl_submit(struct ctl *ctl, const struct ask *ask, struct err *err);
+/* XADD P:requests. 0 with the entry's id, or an error of conn.h. */
+int ctl_submit(struct ctl *ctl, const struct ask *ask, char ret_entry[static 64], struct err *err);
 
 #endif

@@ -9,5 +9,4 @@ static int todo(void)
 
 /* clang-format off */
 #define TODO(name) int cmd_##name(struct ctl *ctl) { (void)ctl; return todo(); }
-TODO(top)
-TODO(preload) TODO(bench) TODO(doctor)
+TODO(preload)

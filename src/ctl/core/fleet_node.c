@@ -65,7 +65,7 @@ static void add_rates(struct buf *out, size_t width, struct span rates)
                  {"prompt_tps", ", prompt ", " tok/s"},
                  {"load_ms", ", loads in ", " ms"},
                  {"tokens_out", ", answers of ", " tokens"},
-                 {"n", ", measured ", " times"}};
+                 {"n", ", measured ", "x"}};
     struct json_iter it;
     size_t shown = 0;
 
@@ -133,10 +133,10 @@ static void add_work(const struct seen_node *node, size_t width, struct buf *out
 void fleet_node_details(const struct seen_node *node, size_t width, bool color, struct buf *out)
 {
     text_style(out, color, TEXT_BOLD);
-    (void)text_add(out, node->id, width / 2);
+    size_t cols = text_add(out, node->id, width / 2);
     text_style(out, color, TEXT_PLAIN);
     (void)buf_add_str(out, "  ");
-    (void)text_add(out, span_str(node->board), width / 3);
+    (void)text_add(out, span_str(node->board), width - cols - 2);
     (void)buf_add_str(out, "\n\n");
     add_label(out, "state");
     text_style(out, color, fleet_state_style(node->state));

@@ -247,7 +247,7 @@ const char *text_duration(int64_t ms, char buf[static TEXT_NUMBER_SIZE])
         (void)snprintf(buf, TEXT_NUMBER_SIZE, "-");
     } else if (ms < 1000) {
         (void)snprintf(buf, TEXT_NUMBER_SIZE, "%" PRId64 "ms", ms);
-    } else if (s < 10) {
+    } else if (s < 10 && ms % 1000 != 0) {
         (void)snprintf(buf, TEXT_NUMBER_SIZE, "%" PRId64 ".%" PRId64 "s", s, ms % 1000 / 100);
     } else if (s < 60) {
         (void)snprintf(buf, TEXT_NUMBER_SIZE, "%" PRId64 "s", s);

@@ -66,7 +66,8 @@ const char *text_fixed_str(struct buf *buf);
 
 #define TEXT_NUMBER_SIZE 24
 
-/* How long ago or how long: "340ms", "3.2s", "47s", "3m12s", "2h05m", "3d04h"; "-" below 0. */
+/* How long ago or how long: "340ms", "3.2s", "2s" for exactly two, "47s", "3m12s", "2h05m",
+ * "3d04h"; "-" below 0. */
 const char *text_duration(int64_t ms, char buf[static TEXT_NUMBER_SIZE]);
 
 /* The same in at most four columns: "3s", "47s", "12m", "5h", "99d"; "-" below 0. */
