@@ -13,6 +13,7 @@
 #include "sim_time.h"
 #include "window.h"
 
+#define DECISIONS_MAX    100000 /* at one moment; more is a policy that goes round in circles */
 #define WINDOW_CAPACITY  32768
 #define SESSIONS_MAX     65536
 #define CREDIT_UNLIMITED 1000000
@@ -211,12 +212,16 @@ static bool act(struct routed *routed, struct router *router)
 static void pump(struct routed *routed)
 {
     uint32_t first = routed->n_routers > 1 ? rng_below(&routed->rng, routed->n_routers) : 0;
+    uint32_t decisions = 0;
 
     for (uint32_t idle = 0, i = first; idle < routed->n_routers; i++) {
         struct router *router = &routed->routers[i % routed->n_routers];
         idle++;
-        while (act(routed, router))
+        while (act(routed, router)) {
             idle = 1;
+            if (++decisions > DECISIONS_MAX)
+                view_fail(routed->view, "it decides without end");
+        }
     }
 }
 

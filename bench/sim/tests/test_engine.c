@@ -237,6 +237,29 @@ static void test_every_policy_answers_everything_and_a_seed_is_a_run(void **stat
     }
 }
 
+/* Many nodes rest, many requests wait for a cooler one, each time for another: the policy once told
+ * of that without end. The simulator ends the process if it does. */
+static void test_waiting_for_cooler_nodes_is_told_and_done_with(void **state)
+{
+    struct workload workload;
+    struct engine engine;
+
+    (void)state;
+    parse("model a size_gb=1.3 prefill_tps=55 decode_tps=8.5\n"
+          "model b size_gb=1 prefill_tps=45 decode_tps=8\n"
+          "board b speed=1 disk_mb_s=85 ram_gb=6.5 kv=4 min_clock=0.6\n"
+          "kit bare idle_c=24 fast_c=13 slow_c=36 tau_s=170\n"
+          "nodes 40 b bare ambient_c=35\nuse models=2\nload 0.6\nduration_s 900\nwarmup_s 100\n");
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        workload_make(&scenario, seed, NULL, &workload);
+        engine_init(&engine, &scenario, &workload, policy_find("late"), DISCIPLINE_OLLAMA, seed,
+                    NULL);
+        engine_run(&engine, NULL, NULL);
+        engine_free(&engine);
+        workload_free(&workload);
+    }
+}
+
 /* The offered work is what the load says: over many seeds the nodes of a policy that loses nothing
  * to cold starts are busy that much of the time. */
 static void test_offered_load_is_as_asked(void **state)
@@ -305,6 +328,7 @@ int main(void)
         cmocka_unit_test(test_an_unanswered_request_counts_with_its_age),
         cmocka_unit_test(test_a_hot_node_slows_down_and_says_so),
         cmocka_unit_test(test_every_policy_answers_everything_and_a_seed_is_a_run),
+        cmocka_unit_test(test_waiting_for_cooler_nodes_is_told_and_done_with),
         cmocka_unit_test(test_offered_load_is_as_asked),
         cmocka_unit_test(test_random_numbers_have_the_right_means),
         cmocka_unit_test(test_exponential_and_logarithm_are_those_of_libm),

@@ -286,17 +286,23 @@ static bool next_arrival(struct policy *policy, int64_t now_ms, struct policy_de
     return false;
 }
 
-/* The first requests of the model at the front of the waiting list are looked at again. */
+/* The first requests of the model at the front of the waiting list are looked at again, each once
+ * in a round: what it waits for may be another node at each look, and all of them worth a word. */
 static bool retry_model(struct policy *policy, uint32_t model, int64_t now_ms,
                         struct policy_decision *ret)
 {
     uint32_t heads[RETRY_HEADS];
     uint32_t n = policy_queue_front(policy, model, RETRY_HEADS, heads);
 
-    for (uint32_t i = 0; i < n; i++) {
-        if (policy_late_match(policy, heads[i], i, now_ms, ret))
-            return true;
+    while (policy->retry_head < n) {
+        uint32_t i = policy->retry_head++;
+        if (!policy_late_match(policy, heads[i], i, now_ms, ret))
+            continue;
+        if (ret->act == POLICY_MOVE) /* it leaves the queue: the next one takes its place */
+            policy->retry_head = i;
+        return true;
     }
+    policy->retry_head = 0;
     return false;
 }
 
@@ -314,11 +320,13 @@ static bool next_retry(struct policy *policy, int64_t now_ms, struct policy_deci
         if (window_model_count(policy->window, model) == 0) {
             policy_list_drop(links, &policy->waiting, model);
             policy->models[model].is_waiting = false;
+            policy->retry_head = 0;
             continue;
         }
         if (policy->idle.n + policy->models[model].list[PAIRS_OPEN].n > 0 &&
             retry_model(policy, model, now_ms, ret))
             return true; /* it is at the front still: there may be more */
+        policy->retry_head = 0;
         policy_list_rotate(links, &policy->waiting, model);
     }
     return false;

@@ -216,7 +216,8 @@ struct policy {
 
     /* periodic work */
     int64_t retry_ms, place_ms;
-    uint32_t retry_left; /* waiting models that this round has still to look at */
+    uint32_t retry_left; /* waiting models that this round has still to look at, */
+    uint32_t retry_head; /* and the place in the first one's queue where it goes on */
     uint32_t place_left; /* preloads that this round may still make */
     bool is_dirty;       /* something changed since the simple policies last looked */
 };
