@@ -18,17 +18,18 @@ from stage import NODE_LOST_S, NODES
 
 YEARS_20, DAY = 20 * 365 * 86400, 86400
 FREEZE_S = (1.2 * NODE_LOST_S, 2.2 * NODE_LOST_S)
+# Each fault of the simulator; ANY_STATUS stands for one of its named errors.
+ANY_STATUS = "status=*,count=2"
 OLLAMA_FAULTS = (
     "hang-accept,count=1", "hang-headers,count=1", "hang-after=2,count=2", "cut-after=3,count=2",
     "reset-after=2,count=2", "clean-end-after=2,count=2", "error-line-after=2,count=2",
-    "status=stopped500,count=2", "status=busy503,count=3", "status=notfound404,count=1",
-    "status=empty500,count=1", "status=html502,count=1", "status=rate429,count=1",
-    "status=invalid400,count=1", "garbage=1,count=1", "long-line=1MB,count=1", "split=1,count=2",
-    "merge=3,count=3", "slow-prefill=3s,count=1", "slow-tokens=300ms,count=2", "repeat31,count=1",
-    "empty-chunks,count=2", "escape-unicode,count=2", "truncated-json,count=1",
-    "wrong-content-length=1000,count=1", "big-embed=1MB,count=1,path=/api/embed",
-    "load-hang,count=1", "ps-block=5s,count=2", "ps-500-empty,count=2", "ps-dead-runner=1s",
-    "tags-500,count=1", "version-404,count=1", "connect-refuse=1s")
+    "status=stopped500,count=2", "status=busy503,count=3", "garbage=1,count=1",
+    "long-line=1MB,count=1", "split=1,count=2", "merge=3,count=3", "slow-prefill=3s,count=1",
+    "slow-tokens=300ms,count=2", "repeat31,count=1", "empty-chunks,count=2",
+    "escape-unicode,count=2", "truncated-json,count=1", "wrong-content-length=1000,count=1",
+    "big-embed=1MB,count=1,path=/api/embed", "load-hang,count=1", "ps-block=5s,count=2",
+    "ps-500-empty,count=2", "ps-dead-runner=1s", "tags-500,count=1", "version-404,count=1",
+    "connect-refuse=1s") + 6 * (ANY_STATUS,)
 
 
 class Torment:
@@ -351,6 +352,8 @@ class Torment:
 
     def ollama(self):
         unit, spec = self.free("sim", 0), self.dice.choice(OLLAMA_FAULTS)
+        if spec == ANY_STATUS:
+            spec = spec.replace("*", self.dice.choice(self.stage.statuses))
         if unit is None:
             return False
         self.flags.add("ollama")

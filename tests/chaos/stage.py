@@ -84,6 +84,14 @@ def figures(process):
         return None
 
 
+def sim_words(program):
+    """What the simulator says of itself: {"faults": [names], "statuses": [names]}."""
+    text = subprocess.run([program, "--help"], capture_output=True, text=True, check=True).stdout
+    faults, _, statuses = text.partition("\nFaults")[2].partition("\nNames for status=")
+    return {"faults": re.findall(r"^  ([a-z][a-z0-9-]*)", faults, re.M),
+            "statuses": re.findall(r"\b[a-z]+[45]\d\d\b", statuses)}
+
+
 class Stage:
     def __init__(self, directory, bin_dir, fsync, dice):
         self.directory, self.bin_dir, self.fsync, self.dice = directory, bin_dir, fsync, dice
@@ -177,6 +185,7 @@ class Stage:
 
     def start_sims(self):
         os.environ["ORION_BIN"] = self.bin_dir
+        self.statuses = sim_words(self.binary("ollama-sim"))["statuses"]
         for node in NODES:
             sim = Sim(f"ollama-{node}", MODELS, self.path(f"ollama-{node}.log"))
             sim.argv += ["--slots", "2", "--die-with-parent"]

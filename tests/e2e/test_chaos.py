@@ -2,13 +2,18 @@
 
 import os
 import random
+import sys
 import time
 
 import pytest
 import redis
 
 from cluster import wait_until
-from process import SLOW
+from process import SLOW, binary
+
+sys.path.append(os.path.join(os.path.dirname(__file__), "..", "chaos"))
+from faults import OLLAMA_FAULTS  # noqa: E402
+from stage import sim_words  # noqa: E402
 
 MODEL = "gemma3:1b,load=5ms,gen_tps=100,prompt_tps=1e6,tokens=12"
 SECONDS = 9
@@ -79,3 +84,9 @@ def test_no_request_is_lost_and_none_ends_twice(new_cluster, seed):
         assert reply.end["type"] == "done", (reply.end, history)
     cluster.assert_no_leftovers()
     assert len(asked) > 50
+
+
+def test_the_harness_knows_every_fault_of_the_simulator():
+    words = sim_words(binary("ollama-sim"))
+    assert len(words["faults"]) > 20 and len(words["statuses"]) > 30, words
+    assert {f.split("=")[0].split(",")[0] for f in OLLAMA_FAULTS} == set(words["faults"])

@@ -88,7 +88,7 @@ static const char *put_conversion(struct log_line *line, const char *fmt, struct
         put_value(line, "%", 1);
         break;
     default:
-        assert(!"a conversion that log_line.h does not list");
+        assert(false && "a conversion that log_line.h does not list");
         return fmt;
     }
     return fmt + 1;
