@@ -12,7 +12,7 @@ import time
 import redis
 
 from client import UNANSWERABLE
-from stage import CLIENTS, ROUTERS, BrokenReply, check_reply, figures, texts
+from stage import CLIENTS, ROUTERS, SANITIZE, BrokenReply, check_reply, figures, texts
 
 TERMINAL = ("done", "error")
 ORDER = ("seq counts", "attempts do not go back", "the chunks' texts")
@@ -22,7 +22,8 @@ AWAY = ("net-", "kill-redis", "freeze-redis", "maxmemory", "debug-sleep", "clien
 LATE = {"deadline_exceeded", "attempts_exhausted"}
 INVALID = ("bad_field", "bad_json", "bad_number", "no_input", "many_fields")
 # "No growth": connections to an Ollama come and go with the work (slots, probes).
-FDS_SLACK, ANON_SLACK_KIB = 5, 4096
+# A sanitizer keeps what was freed for a while.
+FDS_SLACK, ANON_SLACK_KIB = 5, 65536 if SANITIZE else 4096
 
 
 def read_clients(stage):
