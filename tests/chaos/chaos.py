@@ -124,7 +124,8 @@ class Run:
 
     def result(self):
         return {"scenario": self.scenario, "seed": self.seed, "redis": self.options.redis,
-                **self.account.count, "strikes": sum(self.torment.struck.values()),
+                **self.account.count, "struck": self.torment.struck,
+                "strikes": sum(self.torment.struck.values()),
                 "faults": len(self.stage.faults), "settled": self.settled_s,
                 "violations": len(self.account.violations), "codes": self.account.codes}
 

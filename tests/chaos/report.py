@@ -40,6 +40,11 @@ def print_runs(results):
     print()
     table(rows)
     print(LEGEND)
+    struck = {}
+    for result in results:
+        for name, n in result["struck"].items():
+            struck[name] = struck.get(name, 0) + n
+    print("struck: " + ", ".join(f"{name} {n}" for name, n in sorted(struck.items())))
 
 
 def print_daemons(run):
