@@ -21,7 +21,8 @@
 
 struct err;
 
-#define SETTINGS_ROWS_MAX 64 /* rows of one table; more is a bug of ours */
+#define SETTING_TEXT_SIZE_MAX 4096 /* bytes of the longest text, with NUL */
+#define SETTINGS_ROWS_MAX     64   /* rows of one table; more is a bug of ours */
 
 enum setting_type {
     SETTING_DURATION =

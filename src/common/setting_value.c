@@ -135,7 +135,7 @@ static int parse_bool(const struct setting *row, struct span value, bool *ret, s
 
 static int set_text(const struct setting *row, char *text, struct span value, struct err *err)
 {
-    char copy[1024];
+    char copy[SETTING_TEXT_SIZE_MAX];
     struct err why;
 
     assert(row->size > 0 && row->size <= sizeof copy);

@@ -179,6 +179,8 @@ static void add_to_window(struct router *router, const struct request *request, 
     if (added.outcome == WINDOW_FULL)
         router->reconcile_wanted = true; /* it stays pending, and is found again */
     if (added.outcome == WINDOW_ADDED)
+        policy_arrived(router->policy, added.index, clock_now_ms());
+    if (added.outcome == WINDOW_ADDED)
         status_queued(router, added.index);
     if (added.outcome == WINDOW_ADDED && request->came_back)
         ask_job(router, request, entry.id);

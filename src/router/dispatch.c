@@ -5,17 +5,17 @@
 
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "common/redis_command.h"
 #include "common/reply.h"
 #include "common/scripts.h"
 
 #include "base.h"
 #include "ending.h"
-#include "pick.h"
+#include "policy_words.h"
 #include "router_state.h"
 #include "watch.h"
 
 #define MOVES_MAX 256  /* move.lua calls on the way at a time */
-#define SCAN_MAX  1024 /* requests looked at in one pass */
 #define HOLD_MS   1000 /* after a move that Redis refused */
 
 struct move {
@@ -60,20 +60,37 @@ static void node_refuses(struct router *router, const struct move *move, struct 
         return;
     if (span_is(result, "drained")) {
         (void)fleet_drained(&router->fleet, span_str(move->node), true);
+        policy_feed_node(router->policy, &router->fleet, node, clock_now_ms());
         return;
     }
     fleet_full(&router->fleet, node);
+    policy_feed_node(router->policy, &router->fleet, node, clock_now_ms());
     if (!span_is(result, "full"))
         watch_soon(router);
+}
+
+/* The request did not go there. `index` is WINDOW_NONE if it does not wait again either. */
+static void undo(struct router *router, uint32_t index, const struct move *move)
+{
+    uint32_t node = fleet_find(&router->fleet, span_str(move->node));
+
+    if (node == FLEET_NONE)
+        return;
+    fleet_left(&router->fleet, node);
+    policy_refused(router->policy, index, node, clock_now_ms());
 }
 
 static void handle_result(struct router *router, uint32_t index, const struct move *move,
                           struct span result)
 {
-    uint32_t node = fleet_find(&router->fleet, span_str(move->node));
+    bool waits = !span_is(result, "moved") && !span_is(result, "lost") &&
+                 !span_is(result, "duplicate") && !span_is(result, "cancelled") &&
+                 !span_is(result, "expired") && !span_is(result, "forged");
 
-    if (!span_is(result, "moved") && node != FLEET_NONE)
-        fleet_left(&router->fleet, node);
+    if (waits)
+        window_put_back(&router->window, index);
+    if (!span_is(result, "moved"))
+        undo(router, waits ? index : WINDOW_NONE, move);
     if (span_is(result, "moved") || span_is(result, "lost") || span_is(result, "duplicate")) {
         leave_window(router, index, move, result);
     } else if (span_is(result, "cancelled")) {
@@ -83,7 +100,6 @@ static void handle_result(struct router *router, uint32_t index, const struct mo
     } else if (span_is(result, "forged")) {
         end_moving(router, index, CODE_INVALID_REQUEST, "forged");
     } else {
-        window_put_back(&router->window, index);
         node_refuses(router, move, result);
     }
 }
@@ -101,10 +117,10 @@ static void handle_refusal(struct router *router, uint32_t index, const struct m
     uint32_t node = fleet_find(&router->fleet, span_str(move->node));
 
     window_put_back(&router->window, index);
-    if (node != FLEET_NONE) {
-        fleet_left(&router->fleet, node);
-        if (is_nodes_fault(reply))
-            fleet_failed(&router->fleet, node, clock_now_ms());
+    undo(router, index, move);
+    if (node != FLEET_NONE && is_nodes_fault(reply)) {
+        fleet_failed(&router->fleet, node, clock_now_ms());
+        policy_feed_node(router->policy, &router->fleet, node, clock_now_ms());
     }
     if (!reply)
         return;
@@ -195,52 +211,66 @@ static void send_move(struct router *router, uint32_t index, uint32_t node, cons
         on_move(NULL, move);
 }
 
-/* Picks a node for the request and sends the move. False if no node can take it now. */
-static bool place(struct router *router, uint32_t index)
-{
-    const struct window_request *request = window_at(&router->window, index);
-    const struct pick_request wish = {
-        .model = request->model,
-        .tried = span_str(window_tried(&router->window, index)),
-        .session_hash = request->session_hash,
-    };
-    struct pick_result result = pick_node(&router->fleet, &wish, clock_now_ms(), router->verdicts);
-    char why[PICK_WHY_MAX + 1];
+/* --- preloads --------------------------------------------------------------------------------- */
 
-    if (result.node == FLEET_NONE)
-        return false;
-    pick_why(&router->fleet, &wish, &result, router->verdicts, why, sizeof why);
-    log_debug("event=decided request_id=%s node=%s why=\"%s\"", request->request_id,
-              fleet_at(&router->fleet, result.node)->id, why);
-    send_move(router, index, result.node, why);
-    return true;
+/* The wish is read by the node and by the other routers; it is void a few seconds later, so that a
+ * node that was away does not load what nobody wants any more. */
+static void send_preload(struct router *router, const struct policy_decision *decision,
+                         const char *why)
+{
+    const char *node = fleet_at(&router->fleet, decision->node)->id;
+    const char *model = names_text(&router->names, decision->model).ptr;
+    const char *unload =
+        decision->evict == POLICY_NONE ? "" : names_text(&router->names, decision->evict).ptr;
+    const char *argv[] = {"XADD",    router->keys.control,
+                          "*",       "op",
+                          "preload", "node",
+                          node,      "model",
+                          model,     "unload",
+                          unload,    "router",
+                          router->id};
+
+    log_info("event=preload node=%s model=%s unload=%s why=\"%s\"", node, model, unload, why);
+    if (!redis_command_send(router->commands, NULL, NULL, 13, argv))
+        policy_preloaded(router->policy, decision->node, decision->model, false, clock_now_ms());
 }
 
-/* A model that no node can take more of is passed over for the rest of the pass; a request that
- * only its own past keeps from its nodes is passed over alone. */
-static void pass(struct router *router)
+/* --- the pass --------------------------------------------------------------------------------- */
+
+static void carry_out(struct router *router, const struct policy_decision *decision)
 {
-    uint32_t index;
+    char why[POLICY_WHY_MAX + 1];
 
-    pick_open_models(&router->fleet, clock_now_ms(), router->open);
-    window_scan(&router->window);
-    for (unsigned seen = 0; seen < SCAN_MAX && router->moving < MOVES_MAX; seen++) {
-        if (redis_conn_pending_bytes(router->commands) > REDIS_CONN_HOLD_BYTES)
-            return;
-        index = window_next(&router->window, router->open);
-        if (index == WINDOW_NONE)
-            return;
-
-        uint32_t model = window_at(&router->window, index)->model;
-
-        if (!place(router, index) && window_tried(&router->window, index)[0] == '\0')
-            names_set_remove(router->open, model);
+    policy_words_say(router, decision, why, sizeof why);
+    switch (decision->act) {
+    case POLICY_MOVE:
+        log_debug("event=decided request_id=%s node=%s why=\"%s\"",
+                  window_at(&router->window, decision->request)->request_id,
+                  fleet_at(&router->fleet, decision->node)->id, why);
+        send_move(router, decision->request, decision->node, why);
+        break;
+    case POLICY_KEEP:
+        log_debug("event=kept request_id=%s why=\"%s\"",
+                  window_at(&router->window, decision->request)->request_id, why);
+        break;
+    case POLICY_PRELOAD:
+        send_preload(router, decision, why);
+        break;
+    case POLICY_NOTHING:
+        break;
     }
 }
 
 void dispatch_pass(struct router *router)
 {
-    if (clock_now_ms() >= router->hold_until_ms &&
-        window_state_count(&router->window, WINDOW_WAITING) > 0)
-        pass(router);
+    struct policy_decision decision;
+    int64_t now_ms = clock_now_ms();
+
+    if (now_ms < router->hold_until_ms)
+        return;
+    policy_clock(router->policy, router_redis_ms(router) - now_ms);
+    while (router->moving < MOVES_MAX &&
+           redis_conn_pending_bytes(router->commands) <= REDIS_CONN_HOLD_BYTES &&
+           policy_next(router->policy, now_ms, &decision))
+        carry_out(router, &decision);
 }

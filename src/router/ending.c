@@ -85,8 +85,10 @@ static void put_back(struct router *router, const struct ending *ending)
 {
     uint32_t index = ending_index(router, ending);
 
-    if (index != WINDOW_NONE && window_at(&router->window, index)->state == WINDOW_ENDING)
+    if (index != WINDOW_NONE && window_at(&router->window, index)->state == WINDOW_ENDING) {
         window_put_back(&router->window, index);
+        policy_arrived(router->policy, index, clock_now_ms());
+    }
 }
 
 /* What was to be shed and was not is still on the stream, perhaps pending here; everything else has

@@ -20,6 +20,11 @@
 #define LISTEN_RETRY_MS   1000 /* after an error reply */
 #define RUN_MEAN_SHARE    8    /* a new figure counts one eighth in the moving average */
 
+static uint32_t model_of(const struct router *router, struct span name)
+{
+    return name.len > 0 ? names_find(&router->names, name) : POLICY_NONE;
+}
+
 /* --- P:control -------------------------------------------------------------------------------- */
 
 /* Without the group there is no mark of what has been applied: it is made again, and everything on
@@ -111,8 +116,19 @@ static void send_drain(struct router *router, const struct control_entry *entry)
     script_arg(&args, GROUP_ROUTERS);
     script_arg_span(&args, entry->id);
     script_arg(&args, op);
-    script_arg_span(&args, entry->op == CONTROL_OTHER ? span_str("") : entry->node);
+    script_arg_span(&args, *op ? entry->node : span_str(""));
     (void)scripts_call(router->commands, SCRIPT_DRAIN, &args, on_drain, router);
+}
+
+/* Another router, or somebody with orionctl, has asked a node to load a model. */
+static void tell_preload(struct router *router, const struct control_entry *entry)
+{
+    uint32_t node = fleet_find(&router->fleet, entry->node);
+    uint32_t model = model_of(router, entry->model);
+
+    if (node == FLEET_NONE || model == POLICY_NONE || span_is(entry->router, router->id))
+        return;
+    policy_preload_elsewhere(router->policy, node, model, clock_now_ms());
 }
 
 static void apply_control(struct router *router, const struct redisReply *element)
@@ -133,6 +149,10 @@ static void apply_control(struct router *router, const struct redisReply *elemen
                  SPAN_ARG(entry.node)); /* events: drain undrain */
         send_drain(router, &entry);
         break;
+    case CONTROL_PRELOAD:
+        tell_preload(router, &entry);
+        send_drain(router, &entry);
+        break;
     case CONTROL_OTHER:
         router_trouble(router, "bad_control",
                        "write op cancel request_id ID, or op drain or undrain node NODE");
@@ -144,16 +164,57 @@ static void apply_control(struct router *router, const struct redisReply *elemen
 
 /* --- P:events --------------------------------------------------------------------------------- */
 
+static void tell_left(struct router *router, uint32_t node, const struct event_entry *event)
+{
+    const struct policy_report report = {
+        .model = model_of(router, event->model),
+        .is_done = event->run_ms >= 0,
+        .run_ms = event->run_ms,
+    };
+
+    policy_left(router->policy, node, &report, clock_now_ms());
+}
+
+static void tell_routed(struct router *router, uint32_t node, const struct event_entry *event)
+{
+    if (node == FLEET_NONE || span_is(event->router, router->id))
+        return;
+    fleet_routed(&router->fleet, node);
+    policy_elsewhere(router->policy, node, model_of(router, event->model), 0, clock_now_ms());
+    policy_feed_node(router->policy, &router->fleet, node, clock_now_ms());
+}
+
+static void tell_demand(struct router *router, const struct event_entry *event)
+{
+    uint32_t model = model_of(router, event->model);
+
+    if (model != POLICY_NONE && !span_is(event->router, router->id))
+        policy_demand(router->policy, model, clock_now_ms());
+}
+
+/* A node has loaded a model ahead of need, or could not. Its heartbeat comes soon, too. */
+static void tell_preloaded(struct router *router, uint32_t node, const struct event_entry *event)
+{
+    uint32_t model = model_of(router, event->model);
+
+    if (node == FLEET_NONE || model == POLICY_NONE)
+        return;
+    policy_preloaded(router->policy, node, model, event->is_loaded, clock_now_ms());
+    router_wake(router);
+}
+
 static void node_left(struct router *router, uint32_t node, const struct event_entry *event)
 {
     if (node == FLEET_NONE)
         return;
     fleet_left(&router->fleet, node);
+    tell_left(router, node, event);
     if (event->is_failure) {
         fleet_failed(&router->fleet, node, clock_now_ms());
     } else if (event->run_ms >= 0) {
         fleet_succeeded(&router->fleet, node);
     }
+    policy_feed_node(router->policy, &router->fleet, node, clock_now_ms());
     router_wake(router);
 }
 
@@ -172,8 +233,13 @@ static void apply_event(struct router *router, const struct redisReply *element)
     node = fleet_find(&router->fleet, event.node);
     switch (event.kind) {
     case EVENT_ROUTED:
-        if (node != FLEET_NONE && !span_is(event.router, router->id))
-            fleet_routed(&router->fleet, node);
+        tell_routed(router, node, &event);
+        break;
+    case EVENT_QUEUED:
+        tell_demand(router, &event);
+        break;
+    case EVENT_PRELOADED:
+        tell_preloaded(router, node, &event);
         break;
     case EVENT_ENDED:
         learn_run_time(router, event.run_ms);

@@ -139,6 +139,9 @@ static void on_listen_lost(void *arg)
     router->listening = false;
 }
 
+#define POLICY_PAIRS    262144 /* (node, model): 16 models on each of the most nodes there can be */
+#define POLICY_SESSIONS 65536  /* conversations that have a home */
+
 /* --- time ------------------------------------------------------------------------------------- */
 
 #define STOP_PATIENCE_MS 2000
@@ -200,8 +203,25 @@ static void on_stop(void *arg)
     stop_when_idle(router);
 }
 
+static void apply_policy_settings(struct router *router)
+{
+    const struct router_config *config = &router->config;
+    struct policy_settings settings;
+
+    policy_settings_default(&settings);
+    (void)policy_kind_parse(span_str(config->policy), &settings.kind); /* it was checked */
+    settings.placement = config->placement;
+    settings.lambda_t_permille = config->lambda_t_pct * 10;
+    settings.home_wait_pct = config->home_wait_pct;
+    settings.swap_margin_ms = config->swap_margin_ms;
+    settings.swap_factor_pct = config->swap_factor_pct;
+    policy_settings_set(router->policy, &settings);
+    router->rules = (struct place_rules){config->pin, config->avoid};
+}
+
 static void apply_settings(struct router *router)
 {
+    apply_policy_settings(router);
     daemon_log_level(router->config.log_level);
     fleet_limits_set(&router->fleet, &(struct fleet_limits){
                                          .node_late_ms = router->config.node_late_ms,
@@ -245,6 +265,8 @@ static void make_core(struct router *router)
     uint32_t window = (uint32_t)router->config.window;
     uint32_t names = window + FLEET_MODELS_MAX;
     const struct window_sizes sizes = {window, (uint32_t)router->config.max_queue};
+    const struct policy_sizes policy_sizes = {FLEET_NODES_MAX, POLICY_PAIRS, POLICY_SESSIONS};
+    struct policy_settings settings;
     uint64_t seed = 0;
 
     if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)
@@ -255,8 +277,11 @@ static void make_core(struct router *router)
     window_init(&router->window, router->core_memory[1], sizes, &router->names, seed);
     router->core_memory[2] = xcalloc(1, fleet_bytes(FLEET_NODES_MAX, names));
     fleet_init(&router->fleet, router->core_memory[2], FLEET_NODES_MAX, &router->names);
-    router->verdicts = xcalloc(FLEET_NODES_MAX, sizeof *router->verdicts);
-    router->open = xcalloc(NAMES_SET_WORDS(names), sizeof *router->open);
+    router->feed = xcalloc(1, sizeof *router->feed);
+    policy_settings_default(&settings);
+    router->core_memory[3] = xcalloc(1, policy_bytes(policy_sizes, &router->window));
+    router->policy = policy_init(router->core_memory[3], policy_sizes, &router->window, &settings,
+                                 seed, clock_now_ms());
 }
 
 struct router *router_new(const struct options_program *program, const struct options *options,
@@ -315,8 +340,7 @@ void router_free(struct router *router)
     loop_free(router->loop);
     for (size_t i = 0; i < sizeof router->core_memory / sizeof router->core_memory[0]; i++)
         free(router->core_memory[i]);
-    free(router->verdicts);
-    free(router->open);
+    free(router->feed);
     free(router->cancels);
     free(router);
 }

@@ -26,6 +26,7 @@
 #include "common/redis_url.h"
 
 #include "fleet.h"
+#include "policy_feed.h"
 #include "router_config.h"
 #include "window.h"
 
@@ -74,9 +75,10 @@ struct router {
     struct names names;
     struct window window;
     struct fleet fleet;
-    void *core_memory[3];
-    uint8_t *verdicts; /* of pick_node(), one per possible node */
-    uint64_t *open;    /* set of models that some node could take now */
+    struct policy *policy;
+    struct policy_feed *feed;
+    struct place_rules rules; /* points into config */
+    void *core_memory[4];
 
     /* intake.c */
     bool intake_reading;     /* an XREADGROUP is outstanding */

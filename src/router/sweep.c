@@ -7,7 +7,7 @@
 #include "accept.h"
 #include "base.h"
 #include "ending.h"
-#include "pick.h"
+#include "policy_words.h"
 #include "router_state.h"
 #include "status.h"
 
@@ -69,24 +69,19 @@ static bool end_unknown(struct router *router, uint32_t index, int64_t now_ms)
     return true;
 }
 
+/* Why it waits, if it waits for a node and not for its turn. */
 static void explain_wait(struct router *router, uint32_t index, int64_t now_ms)
 {
     struct window_request *request = window_at(&router->window, index);
-    const struct pick_request wish = {
-        .model = request->model,
-        .tried = span_str(window_tried(&router->window, index)),
-        .session_hash = request->session_hash,
-    };
-    struct pick_result result;
-    char why[PICK_WHY_MAX + 1];
+    struct policy_decision decision;
+    char why[POLICY_WHY_MAX + 1];
 
     if (request->told_no_node || now_ms - request->first_seen_ms < UNPLACED_LOG_MS)
         return;
     request->told_no_node = true;
-    result = pick_node(&router->fleet, &wish, now_ms, router->verdicts);
-    if (result.node != FLEET_NONE)
-        return; /* it waits for its turn, not for a node */
-    pick_summary(&result, why, sizeof why);
+    if (!policy_kept(router->policy, index, &decision))
+        return;
+    policy_words_say(router, &decision, why, sizeof why);
     log_info("event=waits_for_node request_id=%s model=%s waited_ms=%lld why=\"%s\"",
              request->request_id, names_text(&router->names, request->model).ptr,
              (long long)(now_ms - request->first_seen_ms), why);

@@ -57,6 +57,8 @@ static void apply_change(struct router *router, const struct fleet_change *chang
         (void)snprintf(why, sizeof why, "silent for more than %lld ms",
                        (long long)router->config.node_lost_ms);
         if (change->to == NODE_LOST)
+            policy_lost(router->policy, change->node, clock_now_ms());
+        if (change->to == NODE_LOST)
             publish(router, "node_down", node, why);
     }
     if (change->what & FLEET_HOT) {
@@ -92,14 +94,23 @@ static void tell_refused(struct router *router, const struct fleet_change *chang
     }
 }
 
+static void feed_health(struct router *router, uint32_t node, struct span json)
+{
+    if (!policy_feed_health(router->feed, router->policy, &router->fleet, &router->rules, node,
+                            json, both_clocks(router)))
+        router_trouble(router, "too_many_models", "some models of some nodes are not used");
+}
+
 static void take_health(struct router *router, struct span id, struct span json)
 {
     struct fleet_change change;
     struct err err;
 
-    if (fleet_health(&router->fleet, id, json, both_clocks(router), &change, &err) < 0 &&
-        (change.what & FLEET_REFUSED))
+    if (fleet_health(&router->fleet, id, json, both_clocks(router), &change, &err) == 0) {
+        feed_health(router, change.node, json);
+    } else if (change.what & FLEET_REFUSED) {
         tell_refused(router, &change, &err);
+    }
     apply_change(router, &change);
 }
 
@@ -125,6 +136,7 @@ static void on_health(const struct redisReply *reply, void *arg)
         n = fleet_round_end(&router->fleet, changes, CHANGES_MAX);
         apply_changes(router, changes, n);
     } while (n == CHANGES_MAX);
+    policy_feed_all(router->policy, &router->fleet, clock_now_ms());
     router_wake(router);
 }
 
@@ -137,6 +149,7 @@ static void on_drained(const struct redisReply *reply, void *arg)
     fleet_drained_none(&router->fleet);
     for (size_t i = 0; i < reply_count(reply); i++)
         (void)fleet_drained(&router->fleet, reply_span(reply_at(reply, i)), true);
+    policy_feed_all(router->policy, &router->fleet, clock_now_ms());
     router_wake(router);
 }
 
@@ -188,6 +201,7 @@ static void on_length(const struct redisReply *reply, void *arg)
 
     if (node && reply_i64(reply, &n) && n >= 0) {
         fleet_length(&router->fleet, index, (uint64_t)n);
+        policy_feed_node(router->policy, &router->fleet, index, clock_now_ms());
         if (n > 0 && node->state == NODE_LOST && may_judge(router)) {
             takeback_node(router, span_str(length->node), TAKEBACK_LOST);
         } else if (n > 0 && (node->state == NODE_UNAVAILABLE || node->drained)) {
@@ -195,6 +209,8 @@ static void on_length(const struct redisReply *reply, void *arg)
         } else if (n > node->health.slots) { /* prefetched: it may be too late for some */
             takeback_node(router, span_str(length->node), TAKEBACK_OVERDUE);
         } else if (n == 0 && node->is_gone) { /* it left in order, or was forgotten */
+            policy_forget(router->policy, index, clock_now_ms());
+            router->feed->fed_ms[index] = 0;
             fleet_remove(&router->fleet, index, clock_now_ms());
         }
         router_wake(router);
@@ -283,6 +299,7 @@ void watch_tick(struct router *router)
         n = fleet_sweep(&router->fleet, both_clocks(router), changes, CHANGES_MAX);
         apply_changes(router, changes, n);
     } while (n == CHANGES_MAX);
+    policy_feed_all(router->policy, &router->fleet, now_ms);
     if (now_ms >= router->health_ms && !router->health_running) {
         router->health_ms = now_ms + health_interval_ms(router);
         read_health(router);

@@ -15,13 +15,16 @@
 struct span beat_encode(struct worker *w)
 {
     struct span resident[PS_RESIDENT_MAX], installed[PS_INSTALLED_MAX], suspect[PROBE_MAX];
+    int64_t sizes[PS_INSTALLED_MAX];
     const struct poller *poller = &w->poller;
     const struct availability *availability = &w->node.availability;
 
     for (size_t i = 0; i < poller->ps.n; i++)
         resident[i] = span_str(poller->ps.models[i].name);
-    for (size_t i = 0; i < poller->tags.n; i++)
+    for (size_t i = 0; i < poller->tags.n; i++) {
         installed[i] = span_str(poller->tags.models[i].name);
+        sizes[i] = poller->tags.models[i].size_bytes;
+    }
     for (size_t i = 0; i < w->probe.n; i++)
         suspect[i] = span_str(w->probe.suspects[i].model);
     const struct health health = {
@@ -29,6 +32,9 @@ struct span beat_encode(struct worker *w)
         .reading = &w->node.reading,
         .models = {resident, poller->ps.n},
         .installed = {installed, poller->tags.n},
+        .sizes = sizes,
+        .loading = preload_model(w),
+        .sessions_max = warm_sessions_per_model(poller->version, (int)w->config.slots),
         .suspect = {suspect, w->probe.n},
         .available = availability_is_ok(availability),
         .reason = availability_reason_name(availability->reason),
@@ -91,7 +97,7 @@ static void tell_refused(struct worker *w, const struct redisReply *reply)
 static void on_beat(const struct redisReply *reply, void *arg)
 {
     struct worker *w = arg;
-    int64_t drained = 0;
+    int64_t drained = 0, redis_ms;
 
     w->beat.is_on_its_way = false;
     if (!reply)
@@ -103,6 +109,8 @@ static void on_beat(const struct redisReply *reply, void *arg)
     } else if (redis_command_said(reply, "ok") && reply_i64(reply_at(reply, 2), &drained)) {
         if (log_repeat_end(&w->beat.refused))
             log_info("event=redis_obeys what=beat after=%u", w->beat.refused.repeats);
+        if (reply_i64(reply_at(reply, 1), &redis_ms))
+            w->beat.redis_ahead_ms = redis_ms - clock_now_ms();
         w->node.is_drained = drained != 0;
         node_judge(w);
         call_routers(w);

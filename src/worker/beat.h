@@ -29,7 +29,8 @@ struct beat {
     int64_t next_ms; /* of the regular one */
     int64_t last_ms; /* when one was sent last; 0: the pause does not count */
     int64_t repeat_ms;
-    unsigned repeats; /* how many more follow at short intervals */
+    int64_t redis_ahead_ms; /* Redis time - monotonic time, as of the last answer */
+    unsigned repeats;       /* how many more follow at short intervals */
     bool is_due;
     bool is_on_its_way;
     struct log_repeat refused;

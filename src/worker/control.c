@@ -18,6 +18,10 @@ static void apply(struct worker *w, struct span id, const struct redisReply *fie
     } else if ((span_is(op, "drain") || span_is(op, "undrain")) &&
                span_is(node, w->config.node_id)) {
         beat_repeat(w); /* a router writes P:drained; it may be about to */
+    } else if (span_is(op, "preload") && span_is(node, w->config.node_id)) {
+        preload_wish(w, reply_span(reply_field(fields, "model")),
+                     reply_span(reply_field(fields, "unload")),
+                     clock_now_ms() + w->beat.redis_ahead_ms - entry_id_ms(id));
     }
 }
 

@@ -3,8 +3,9 @@
 
 /*
  * Follows P:control, on a connection of its own: a `cancel` of a request that runs here ends it at
- * once; a `drain` or `undrain` of this node brings the next heartbeat forward. Everything else on
- * the stream is the routers'. Nothing depends on it: what is missed here comes with a heartbeat.
+ * once; a `drain` or `undrain` of this node brings the next heartbeat forward; a `preload` for it
+ * loads a model. Everything else on the stream is the routers'. Nothing depends on it: what is
+ * missed here comes with a heartbeat.
  */
 
 #include <stdint.h>

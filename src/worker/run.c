@@ -211,6 +211,7 @@ void run_start(struct job *job, int64_t redis_ms)
         .deadline_ms = job_deadline_ms(job->deadline_redis_ms, redis_ms, now_ms),
     };
     (void)snprintf(url, sizeof url, "%s%s", w->config.ollama, body_path(job_body_kind(job)));
+    preload_make_way(w, job->model_name);
     job_step(&job->state, JOB_EVENT_STARTED);
     job->call = http_call_start(w->curl, &(struct http_request){
                                              .method = HTTP_POST,

@@ -19,6 +19,7 @@ static void on_tick(void *arg)
     session_tick(w, now_ms);
     poller_tick(w, now_ms);
     probe_tick(w, now_ms);
+    preload_tick(w, now_ms);
     jobs_tick(w, now_ms);
     reconcile_tick(w, now_ms);
     feed_read(w);
@@ -91,6 +92,7 @@ int worker_new(const struct options_program *program, const struct options *opti
     beat_init(w);
     poller_init(w);
     probe_init(w);
+    preload_init(w);
     session_init(w);
     feed_init(w);
     control_init(w);
@@ -135,6 +137,7 @@ void worker_free(struct worker *w)
     control_done(w);
     feed_done(w);
     session_done(w);
+    preload_done(w);
     probe_done(w);
     poller_done(w);
     beat_done(w);

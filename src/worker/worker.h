@@ -19,6 +19,7 @@
 #include "leave.h"
 #include "node.h"
 #include "poller.h"
+#include "preload.h"
 #include "probe.h"
 #include "reconcile.h"
 #include "service.h"
@@ -53,6 +54,7 @@ struct worker {
     struct beat beat;
     struct poller poller;
     struct probe probe;
+    struct preload preload;
     struct leave leave;
     struct service service;
     int exit_status;

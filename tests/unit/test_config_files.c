@@ -82,7 +82,7 @@ static void on_change(const struct setting *row, void *arg)
 
 static void check_uncommented(const struct daemon *daemon)
 {
-    static char defaults[4096], config[4096];
+    static char defaults[32768], config[32768];
 
     assert_true(daemon->config_size <= sizeof config);
     memset(defaults, 0, sizeof defaults);

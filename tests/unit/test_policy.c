@@ -29,6 +29,8 @@ static void a_busy_holder_is_waited_for_rather_than_loading_elsewhere(void **sta
     fix_make(&f);
     fix_up(&f, 0, 0);
     fix_up(&f, 1, 1);
+    f.installed[1][0].load_ms = 40000;
+    fix_hear(&f, 1);
     (void)fix_ask(&f, 0, 0);
     assert_int_equal(fix_next(&f).node, 0);
     (void)fix_ask(&f, 0, 0);

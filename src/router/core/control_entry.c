@@ -25,6 +25,10 @@ void control_decode(const struct redisReply *entry, struct control_entry *ret)
         ret->op = CONTROL_DRAIN;
     } else if (span_is(op, "undrain") && node_id_valid(ret->node)) {
         ret->op = CONTROL_UNDRAIN;
+    } else if (span_is(op, "preload") && node_id_valid(ret->node)) {
+        ret->op = CONTROL_PRELOAD;
+        ret->model = field(entry, "model");
+        ret->router = field(entry, "router");
     }
 }
 
@@ -32,10 +36,13 @@ static const struct {
     const char *name;
     enum event_kind kind;
 } event_names[] = {
-    {"routed", EVENT_ROUTED},         {"done", EVENT_ENDED},        {"failed", EVENT_ENDED},
-    {"cancelled", EVENT_ENDED},       {"requeued", EVENT_REQUEUED}, {"node_up", EVENT_NODE},
-    {"node_down", EVENT_NODE},        {"node_hot", EVENT_NODE},     {"node_available", EVENT_NODE},
-    {"node_unavailable", EVENT_NODE}, {"drain", EVENT_DRAINED},     {"undrain", EVENT_DRAINED},
+    {"routed", EVENT_ROUTED},       {"done", EVENT_ENDED},
+    {"failed", EVENT_ENDED},        {"cancelled", EVENT_ENDED},
+    {"requeued", EVENT_REQUEUED},   {"node_up", EVENT_NODE},
+    {"node_down", EVENT_NODE},      {"node_hot", EVENT_NODE},
+    {"node_available", EVENT_NODE}, {"node_unavailable", EVENT_NODE},
+    {"drain", EVENT_DRAINED},       {"undrain", EVENT_DRAINED},
+    {"queued", EVENT_QUEUED},       {"preloaded", EVENT_PRELOADED},
 };
 
 void event_decode(const struct redisReply *entry, struct event_entry *ret)
@@ -53,6 +60,7 @@ void event_decode(const struct redisReply *entry, struct event_entry *ret)
             ret->kind = event_names[i].kind;
     }
     ret->is_failure = ret->kind == EVENT_REQUEUED && !ret->router.ptr;
+    ret->is_loaded = ret->kind == EVENT_PRELOADED && !field(entry, "error").ptr;
     if (span_is(name, "done"))
         (void)span_to_i64(field(entry, "run_ms"), &ret->run_ms);
 }

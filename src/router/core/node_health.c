@@ -308,6 +308,11 @@ int node_health_decode(struct span json, struct span node_id, struct node_health
     return rc;
 }
 
+bool node_health_milli(struct span number, int64_t *ret)
+{
+    return json_type(number) == JSON_NUMBER && number_milli(number, ret);
+}
+
 bool node_health_model(struct span element, char *buf)
 {
     char name[MODEL_NAME_MAX + 64]; /* before "registry.ollama.ai/library/" is dropped */

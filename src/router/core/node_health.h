@@ -53,4 +53,7 @@ int node_health_decode(struct span json, struct span node_id, struct node_health
  * bytes. False if it is no name; the element is then to be passed over. */
 bool node_health_model(struct span element, char *buf);
 
+/* A JSON number times 1000, cut towards zero. False if it is none, or 10^15 or more. */
+bool node_health_milli(struct span number, int64_t *ret);
+
 #endif

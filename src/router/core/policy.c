@@ -43,8 +43,8 @@ void policy_settings_default(struct policy_settings *ret)
         .homes = true,
         .lambda_t_permille = 500,
         .swap_margin_ms = 40000,
-        .swap_factor_pct = 200,
-        .home_wait_pct = 90,
+        .swap_factor_pct = 100,
+        .home_wait_pct = 100,
         .chwbl_load_pct = 125,
     };
 }
@@ -330,6 +330,24 @@ static bool next_retry(struct policy *policy, int64_t now_ms, struct policy_deci
         policy_list_rotate(links, &policy->waiting, model);
     }
     return false;
+}
+
+bool policy_kept(const struct policy *policy, uint32_t request, struct policy_decision *ret)
+{
+    const struct policy_request *r = &policy->requests[request];
+
+    if (!r->is_kept || !is_waiting(policy, request))
+        return false;
+    *ret = (struct policy_decision){
+        .act = POLICY_KEEP,
+        .reason = r->kept_for,
+        .request = request,
+        .node = r->kept_node,
+        .model = window_at(policy->window, request)->model,
+        .evict = POLICY_NONE,
+        .runner_up = POLICY_NONE,
+    };
+    return true;
 }
 
 static bool next_preload(struct policy *policy, int64_t now_ms, struct policy_decision *ret)

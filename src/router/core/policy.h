@@ -150,6 +150,7 @@ struct policy_heard {
     uint32_t credit;       /* requests that may be there: slots + prefetch */
     uint32_t sessions_max; /* conversations that stay warm for one model; 0 = not known */
     uint32_t loading;      /* model that it is loading ahead of need, or POLICY_NONE */
+    bool tells_loading;    /* false: an older worker, which never says so */
     const struct policy_installed *installed;
     uint32_t installed_n;
     const uint64_t *sessions; /* span_hash() of warm conversations, newest first */
@@ -260,6 +261,9 @@ struct policy_decision {
 
 /* The next decision; false if there is none now. */
 bool policy_next(struct policy *policy, int64_t now_ms, struct policy_decision *ret);
+
+/* The last POLICY_KEEP of a request that waits; false if it is not kept back but waits its turn. */
+bool policy_kept(const struct policy *policy, uint32_t request, struct policy_decision *ret);
 
 /* --- words and figures ------------------------------------------------------------------------ */
 

@@ -17,43 +17,45 @@
 #define TOKENS_PRIOR    120.0 /* tokens of an answer before any is known */
 #define PROMPT_PRIOR    100.0 /* uncached tokens of a prompt before any is known */
 #define SERVICE_PRIOR_S 30.0  /* service time of a model before any is known */
-#define RESIDUAL_SHARE  0.2   /* a job past its promise needs this share of it more */
-#define NO_HOLDER_LOADS 1.5   /* wait without any holder: this many loads, ... */
-#define NO_HOLDER_S     5.0   /* ... and this long until a node is found */
+#define RESIDUAL_SHARE                                                                             \
+    0.9 /* answers' lengths are log-normal: however long one runs already, about                   \
+           this share of a mean one is still to come */
+#define NO_HOLDER_LOADS 1.5 /* wait without any holder: this many loads, ... */
+#define NO_HOLDER_S     5.0 /* ... and this long until a node is found */
 #define WAIT_FOREVER_S  1e9
 #define ESTIMATE_AGE_MS 500 /* a wait estimate of a model is used again for this long */
 
 /* --- swaps on demand ---------------------------------------------------------------------------
  */
 
-#define HARM_HORIZON_S     300.0 /* for how long a missing replica is felt: as DEMAND_WINDOW_S */
-#define HARM_LOADS_MAX     3.0 /* a model can be loaded again: harm is at most this many loads, ... */
-#define HARM_S             15.0 /* ... each with this much around it */
-#define PULL_AGE_S         20.0 /* age that a new request is given; 5 to 60 trades P50 for P99: sweep */
-#define PULL_HITS_MAX      10   /* requests compared when a slot is free */
-#define PULL_BATCH_MAX     6    /* requests that share the cost of one load, at most */
-#define PULL_TAIL_LOADS    4.0  /* a model's last request may wait this many loads, ... */
-#define PULL_TAIL_SERVICES 2.0  /* ... and services, and the margin, before another replica */
-#define STARVE_LOADS       3.0  /* after this many loads and services ... */
-#define STARVE_S           30.0 /* ... and this, a request's index is raised ... */
-#define STARVE_FACTOR      4.0  /* ... by this: no request waits for ever */
-#define SAMPLE_HOLDERS     12   /* free holders looked at; more changes nothing measurable: sweep */
-#define SAMPLE_OTHERS      16   /* free nodes without the model looked at */
+#define HARM_HORIZON_S 300.0 /* for how long a missing replica is felt: as DEMAND_WINDOW_S */
+#define HARM_LOADS_MAX 3.0   /* a model can be loaded again: harm is at most this many loads, ... */
+#define HARM_WARM      2.0   /* a cache that is lost is missed more than once: sweep */
+#define HARM_S         15.0  /* ... each with this much around it */
+#define PULL_AGE_S     40.0  /* age that a new request is given: more favours short ones: sweep */
+#define PULL_HITS_MAX  10    /* requests compared when a slot is free */
+#define STARVE_LOADS   12.0  /* after this many loads and services ... */
+#define STARVE_S       30.0  /* ... and this, a request's index is raised ... */
+#define STARVE_FACTOR  4.0   /* ... by this: no request waits for ever */
+#define SAMPLE_HOLDERS 12    /* free holders looked at; more changes nothing measurable: sweep */
+#define SAMPLE_OTHERS  16    /* free nodes without the model looked at */
 
 /* --- placement ---------------------------------------------------------------------------------
  */
 
 #define PLACE_TICK_MS    5000
-#define PLACE_HORIZON_S  300.0 /* what a preload must pay for itself in */
-#define PLACE_LOADS      3.0   /* gain over the horizon, in loads: sweep */
-#define PLACE_RATIO      1.3   /* gain over loss: no ping-pong */
-#define PLACE_SHARE      12    /* at most one node in so many per round */
-#define PLACE_SAMPLE     64    /* free nodes looked at */
-#define PLACE_LAST_GUARD 4.0   /* the last holder of a model in use counts this often: sweep */
+#define PLACE_HORIZON_S  300.0  /* what a preload must pay for itself in */
+#define PLACE_LOADS      3.0    /* gain over the horizon, in loads: sweep */
+#define PLACE_RATIO      1.3    /* gain over loss: no ping-pong */
+#define PLACE_SHARE      12     /* at most one node in so many per round */
+#define PLACE_SAMPLE     64     /* free nodes looked at */
+#define PLACE_LAST_GUARD 1000.0 /* no preload takes the last holder of a model in use: sweep */
+#define PLACE_WARM       8.0 /* conversations that a preload would cut off count this often: sweep */
 #define PLACE_DUTY_SHARE 0.9   /* a node that must rest gives that much less of the gain */
 #define PLACE_LOAD_SHARE 0.002 /* of equal nodes the one that loads faster */
 #define RETRY_HEADS      4     /* requests of each model looked at again every POLICY_TICK_MS */
 #define PRELOAD_SLACK    2.0   /* a preload is given up after so many of the expected times ... */
+#define PRELOAD_BEGIN_MS 12000 /* a node has begun, and said so in a heartbeat, by then */
 #define PRELOAD_SLACK_MS 60000 /* ... and this */
 
 /* --- homes -------------------------------------------------------------------------------------
@@ -61,7 +63,6 @@
 
 #define RETURN_CHANCE      0.7    /* a conversation goes on; mean 3.5 turns: traces */
 #define RETURN_SILENCE_S   90.0   /* ... ever less likely; think time median 25 s */
-#define HOME_MARGIN_S      1.0    /* what waiting for the home must save at least */
 #define COLLIDE_S          40.0   /* a job this long meets a returning conversation with 63 % */
 #define COLLIDE_SHARE      0.5    /* which then waits half of it, or goes elsewhere */
 #define SESSION_TTL_MS     600000 /* a conversation silent this long has no home */

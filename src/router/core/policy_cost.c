@@ -92,7 +92,10 @@ static double promise_left(const struct policy_promise *promise, int64_t now_ms)
 {
     double elapsed_s = (double)(now_ms - promise->start_ms) / 1000.0;
 
-    return policy_max(promise->duration_s - elapsed_s, RESIDUAL_SHARE * promise->duration_s);
+    if (elapsed_s < promise->until_output_s)
+        return promise->until_output_s - elapsed_s + promise->output_s;
+    elapsed_s -= promise->until_output_s;
+    return policy_max(promise->output_s - elapsed_s, RESIDUAL_SHARE * promise->output_s);
 }
 
 double policy_residual(const struct policy_node *node, int64_t now_ms)
@@ -149,6 +152,23 @@ double policy_wait(struct policy *policy, uint32_t model, uint32_t position, uin
 double policy_service_mean(const struct policy_model *model)
 {
     return model->service_s > 0.0 ? model->service_s : SERVICE_PRIOR_S;
+}
+
+double policy_margin(const struct policy *policy, double load_s)
+{
+    return policy_min(policy->swap_margin_s, load_s);
+}
+
+struct policy_cost policy_wait_cost(struct policy *policy, const struct policy_want *want,
+                                    uint32_t position, int64_t now_ms)
+{
+    struct policy_cost home = {0}, holder = {0};
+
+    holder.wait_s = policy_wait(policy, want->model, position, POLICY_NONE, now_ms);
+    holder.service_s = policy_service_mean(&policy->models[want->model]);
+    if (!policy_home_pays(policy, want, 2.0 * WAIT_FOREVER_S, now_ms, &home))
+        return holder;
+    return policy_cost_sum(&home) < policy_cost_sum(&holder) ? home : holder;
 }
 
 double policy_home_wait(struct policy *policy, const struct policy_want *want, uint32_t node,
@@ -282,17 +302,42 @@ double policy_replica_loss(struct policy *policy, uint32_t pair, int64_t now_ms)
                                policy_queue_wait(policy, p->model, k, now_ms));
 }
 
-double policy_harm(struct policy *policy, uint32_t node, uint32_t pair, int64_t now_ms)
+/* Seconds to bring an evicted model back after `pair` has been here. */
+static double load_back(const struct policy *policy, uint32_t evicted, uint32_t pair)
+{
+    const struct policy_pair *p = &policy->pairs[evicted];
+    const struct policy_node *node = &policy->nodes[p->node];
+
+    if (p->bytes <= policy_cache_room(policy, pair))
+        return INIT_S / node->speed + p->bytes / PAGE_CACHE_BPS;
+    return p->load_s;
+}
+
+/* The least of three: what the queue of the evicted model grows by over the horizon, a load
+ * elsewhere, and loading it back when it is asked for, with the wait until then. */
+static double harm_of(struct policy *policy, uint32_t evicted, uint32_t pair, double seconds,
+                      int64_t now_ms)
+{
+    const struct policy_model *m = &policy->models[policy->pairs[evicted].model];
+    double lambda = policy_demand_now(policy, m, now_ms);
+    double queue = HARM_HORIZON_S * policy_replica_loss(policy, evicted, now_ms);
+    double elsewhere = HARM_LOADS_MAX * (m->load_s + HARM_S);
+    double back =
+        load_back(policy, evicted, pair) * (1.0 - policy_exp_neg(HARM_HORIZON_S * lambda)) +
+        0.5 * lambda * seconds * seconds;
+
+    return policy_min(policy_min(queue, elsewhere), back) +
+           HARM_WARM * policy_warm_value(policy, evicted, now_ms);
+}
+
+double policy_harm(struct policy *policy, uint32_t node, uint32_t pair, double seconds,
+                   int64_t now_ms)
 {
     uint32_t evicted[POLICY_RESIDENT_MAX];
     uint32_t n = policy_would_evict(policy, node, pair, evicted);
     double sum = 0.0;
 
-    for (uint32_t i = 0; i < n; i++) {
-        const struct policy_model *m = &policy->models[policy->pairs[evicted[i]].model];
-        sum += policy_min(HARM_HORIZON_S * policy_replica_loss(policy, evicted[i], now_ms),
-                          HARM_LOADS_MAX * (m->load_s + HARM_S));
-        sum += policy_warm_value(policy, evicted[i], now_ms);
-    }
+    for (uint32_t i = 0; i < n; i++)
+        sum += harm_of(policy, evicted[i], pair, seconds, now_ms);
     return sum;
 }

@@ -92,6 +92,15 @@ static void take_resident(struct policy *policy, uint32_t node, const struct pol
     }
 }
 
+static bool says_resident(const struct policy_heard *heard, uint32_t model)
+{
+    for (uint32_t k = 0; k < heard->installed_n; k++) {
+        if (heard->installed[k].model == model)
+            return heard->installed[k].is_resident;
+    }
+    return false;
+}
+
 /* A load that the node reports, or that it no longer reports although it had the time to. */
 static void take_loading(struct policy *policy, uint32_t node, const struct policy_heard *heard,
                          int64_t now_ms)
@@ -100,8 +109,12 @@ static void take_loading(struct policy *policy, uint32_t node, const struct poli
 
     if (heard->loading != POLICY_NONE && n->loading == POLICY_NONE) {
         policy_preload_elsewhere(policy, node, heard->loading, now_ms);
-    } else if (n->loading != POLICY_NONE && now_ms >= n->loading_until_ms) {
-        policy_preloaded(policy, node, policy->pairs[n->loading].model, false, now_ms);
+    } else if (n->loading != POLICY_NONE &&
+               (now_ms >= n->loading_until_ms ||
+                (heard->tells_loading && heard->loading == POLICY_NONE &&
+                 heard->measured_ms > n->loading_since_ms + PRELOAD_BEGIN_MS))) {
+        uint32_t model = policy->pairs[n->loading].model;
+        policy_preloaded(policy, node, model, says_resident(heard, model), now_ms);
     }
 }
 
@@ -241,12 +254,13 @@ void policy_arrived(struct policy *policy, uint32_t request, int64_t now_ms)
 
     assert(w);
     policy_homebound_drop(policy, request);
+    bool is_new = stream_id_compare(r->id, w->id) != 0;
     r->id = w->id;
     r->is_kept = false;
     m = &policy->models[w->model];
     if (m->list[PAIRS_HOLDING].n == 0)
         policy_model_check(policy, w->model);
-    if (w->attempt <= 1)
+    if (is_new && w->attempt <= 1)
         policy_demand_add(m, now_ms);
     waits(policy, w->model);
     request_fresh(policy, request);
@@ -263,12 +277,13 @@ void policy_go(struct policy *policy, const struct policy_want *want, uint32_t p
     const struct policy_pair *p = &policy->pairs[pair];
     struct policy_node *n = &policy->nodes[p->node];
     struct policy_cost cost;
-    double load_s = policy_load_time(policy, p);
-    double seconds = load_s + policy_service(policy, want, pair, &cost);
+    double seconds = policy_load_time(policy, p) + policy_service(policy, want, pair, &cost);
+    double output_s = policy_min(seconds, want->output_tokens / p->gen_tps);
 
     policy_homebound_drop(policy, want->request);
     if (n->promises_n < POLICY_ENDS_MAX)
-        n->promises[n->promises_n++] = (struct policy_promise){now_ms, seconds};
+        n->promises[n->promises_n++] =
+            (struct policy_promise){now_ms, seconds - output_s, output_s};
     in_flight_set(policy, p->node, n->in_flight + 1);
     if (n->in_flight == 1)
         n->busy_since_ms = now_ms;
@@ -285,7 +300,7 @@ void policy_elsewhere(struct policy *policy, uint32_t node, uint32_t model, uint
 {
     struct policy_node *n = &policy->nodes[node];
     uint32_t pair = model == POLICY_NONE ? POLICY_NONE : policy_pair_find(policy, node, model);
-    double seconds;
+    double load_s, service_s;
 
     if (!n->is_known)
         return;
@@ -294,14 +309,19 @@ void policy_elsewhere(struct policy *policy, uint32_t node, uint32_t model, uint
         n->busy_since_ms = now_ms;
     n->changed_ms = now_ms;
     if (pair != POLICY_NONE) {
-        seconds = policy_load_time(policy, &policy->pairs[pair]) +
-                  policy_service_mean(&policy->models[model]);
+        load_s = policy_load_time(policy, &policy->pairs[pair]);
+        service_s = policy_service_mean(&policy->models[model]);
         if (n->promises_n < POLICY_ENDS_MAX)
-            n->promises[n->promises_n++] = (struct policy_promise){now_ms, seconds};
+            n->promises[n->promises_n++] = (struct policy_promise){now_ms, load_s, service_s};
         policy_make_resident(policy, node, pair);
         policy_warm_touch(policy, node, session, 0, model, -1.0, now_ms);
     }
     policy_node_refresh(policy, node, now_ms);
+}
+
+static double promise_end(const struct policy_promise *promise)
+{
+    return (double)promise->start_ms / 1000.0 + promise->until_output_s + promise->output_s;
 }
 
 /* The promise that was to be kept first is taken for the one that was. */
@@ -315,9 +335,7 @@ static void slot_leave(struct policy *policy, uint32_t node, int64_t now_ms)
     n->is_full = false;
     n->changed_ms = now_ms;
     for (uint32_t i = 1; i < n->promises_n; i++) {
-        double a = (double)n->promises[i].start_ms / 1000.0 + n->promises[i].duration_s;
-        double b = (double)n->promises[first].start_ms / 1000.0 + n->promises[first].duration_s;
-        if (a < b)
+        if (promise_end(&n->promises[i]) < promise_end(&n->promises[first]))
             first = i;
     }
     if (n->promises_n > 0)
@@ -360,10 +378,11 @@ void policy_loading_set(struct policy *policy, uint32_t pair, int64_t now_ms)
     double seconds = policy_load_time(policy, p);
 
     n->loading = pair;
+    n->loading_since_ms = now_ms;
     n->loading_until_ms = now_ms + PRELOAD_SLACK_MS + (int64_t)(seconds * PRELOAD_SLACK * 1000.0);
     n->changed_ms = n->busy_since_ms = now_ms;
     n->promises_n = 0;
-    n->promises[n->promises_n++] = (struct policy_promise){now_ms, seconds};
+    n->promises[n->promises_n++] = (struct policy_promise){now_ms, seconds, 0.0};
     policy_make_resident(policy, p->node, pair);
     policy_node_refresh(policy, p->node, now_ms);
 }

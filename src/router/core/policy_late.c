@@ -160,7 +160,7 @@ bool policy_home_pays(struct policy *policy, const struct policy_want *want, dou
         return false;
     service = policy_service(policy, want, pair, ret);
     ret->wait_s = policy_home_wait(policy, want, want->home, now_ms);
-    return ret->wait_s + service < policy->home_share * other_s - HOME_MARGIN_S;
+    return ret->wait_s + service < policy->home_share * other_s;
 }
 
 static bool has_patience(const struct policy_want *want)
@@ -222,8 +222,9 @@ static void enter_other(struct policy *policy, const struct policy_want *want, u
     if (!may_load(policy, want, node, pair))
         return;
     entry.cost.load_s = policy_load_time(policy, &policy->pairs[pair]) * (1.0 + busy_share);
-    (void)policy_service(policy, want, pair, &entry.cost);
-    entry.cost.harm_s = policy_harm(policy, node, pair, now_ms);
+    double seconds = policy_load_time(policy, &policy->pairs[pair]) +
+                     policy_service(policy, want, pair, &entry.cost);
+    entry.cost.harm_s = policy_harm(policy, node, pair, seconds, now_ms);
     contest_enter(policy, contest, &entry);
 }
 
@@ -246,33 +247,28 @@ static void enter_others(struct policy *policy, const struct policy_want *want, 
     }
 }
 
-/* A swap must cost so much less than waiting that it is worth it even if the estimates are wrong.
- */
+/* A swap must cost less than waiting, by a margin, for the estimates may be wrong. */
 static bool match_swap(struct policy *policy, const struct policy_want *want, uint32_t position,
                        int64_t now_ms, struct policy_decision *ret)
 {
-    double wait = policy_wait(policy, want->model, position, POLICY_NONE, now_ms);
-    double own = policy_service_mean(&policy->models[want->model]);
+    struct policy_cost wait = policy_wait_cost(policy, want, position, now_ms);
     struct policy_cost home = {0};
     struct contest contest;
 
     contest_begin(&contest);
     if (policy->idle.n > 0)
         enter_others(policy, want, now_ms, &contest);
-    if (policy_home_pays(policy, want, WAIT_FOREVER_S * 2.0, now_ms, &home)) {
-        policy_homebound_add(policy, want->request, want->home, home.service_s + home.heat_s);
-        if (home.wait_s + home.service_s + home.heat_s < wait + own) {
-            wait = home.wait_s;
-            own = home.service_s + home.heat_s;
-        }
-    }
     decide(policy, &contest, ret);
     if (contest.best.pair != POLICY_NONE &&
-        contest.best.sum * policy->swap_factor + policy->swap_margin_s < wait + own)
+        contest.best.sum * policy->swap_factor +
+                policy_margin(policy, policy_load_time(policy, &policy->pairs[contest.best.pair])) <
+            policy_cost_sum(&wait))
         return move(policy, want, &contest.best, POLICY_BY_SWAP, now_ms, ret);
-    ret->cost = (struct policy_cost){.wait_s = wait, .service_s = own};
+    if (policy_home_pays(policy, want, 2.0 * WAIT_FOREVER_S, now_ms, &home))
+        policy_homebound_add(policy, want->request, want->home, home.service_s + home.heat_s);
+    ret->cost = wait;
     return keep(policy, want, POLICY_NONE,
-                wait < WAIT_FOREVER_S ? POLICY_FOR_HOLDER : POLICY_FOR_NODE, ret);
+                wait.wait_s < WAIT_FOREVER_S ? POLICY_FOR_HOLDER : POLICY_FOR_NODE, ret);
 }
 
 bool policy_late_match(struct policy *policy, uint32_t request, uint32_t position, int64_t now_ms,

@@ -213,11 +213,18 @@ uint32_t policy_would_evict(const struct policy *policy, uint32_t node, uint32_t
     return gone;
 }
 
+double policy_cache_room(const struct policy *policy, uint32_t loaded)
+{
+    const struct policy_node *n = &policy->nodes[policy->pairs[loaded].node];
+
+    return PAGE_CACHE_SHARE * (memory_usable(n) - memory_of(&policy->pairs[loaded]));
+}
+
 /* The page cache keeps the files of what was evicted, the newest first, as far as there is room. */
 static void cache_trim(struct policy *policy, uint32_t node, uint32_t loaded)
 {
     struct policy_node *n = &policy->nodes[node];
-    double room = PAGE_CACHE_SHARE * (memory_usable(n) - memory_of(&policy->pairs[loaded]));
+    double room = policy_cache_room(policy, loaded);
 
     for (;;) {
         uint32_t oldest = POLICY_NONE;

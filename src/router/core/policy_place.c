@@ -65,7 +65,7 @@ static double loss_of(struct policy *policy, uint32_t node, uint32_t pair, doubl
     }
     return loss + gain * (1.0 - policy->nodes[node].heat.duty) * PLACE_DUTY_SHARE +
            PLACE_LOAD_SHARE * policy_load_time(policy, &policy->pairs[pair]) +
-           warm / PLACE_HORIZON_S;
+           PLACE_WARM * warm / PLACE_HORIZON_S;
 }
 
 struct place {

@@ -104,7 +104,8 @@ struct policy_heat {
 
 struct policy_promise {
     int64_t start_ms;
-    double duration_s;
+    double until_output_s; /* load and prompt: shrinks as it runs */
+    double output_s;       /* the answer: of unknown length */
 };
 
 struct policy_node {
@@ -115,11 +116,11 @@ struct policy_node {
     uint32_t slots, credit, in_flight;
     uint32_t pairs; /* first */
     uint32_t resident[POLICY_RESIDENT_MAX], resident_n, resident_max;
-    uint32_t loading;         /* pair being loaded, or POLICY_NONE */
-    bool is_preload;          /* ahead of need: nothing else runs there */
-    int64_t loading_until_ms; /* given up then */
-    int64_t changed_ms;       /* by us: health from before is older than what we know */
-    int64_t busy_since_ms;    /* INT64_MIN: idle */
+    uint32_t loading;                           /* pair being loaded, or POLICY_NONE */
+    bool is_preload;                            /* ahead of need: nothing else runs there */
+    int64_t loading_since_ms, loading_until_ms; /* given up then */
+    int64_t changed_ms;    /* by us: health from before is older than what we know */
+    int64_t busy_since_ms; /* INT64_MIN: idle */
     struct policy_promise promises[POLICY_ENDS_MAX];
     uint32_t promises_n;
     double home_wait_s; /* services of requests that wait for this node as their home */
@@ -242,6 +243,8 @@ void policy_make_resident(struct policy *policy, uint32_t node, uint32_t pair);
 void policy_drop_resident(struct policy *policy, uint32_t node, uint32_t pair);
 void policy_slot_freed(struct policy *policy, uint32_t node);
 void policy_duty_set(struct policy *policy, uint32_t node, double duty);
+/* Bytes of files that the page cache can keep beside this pair's model in memory. */
+double policy_cache_room(const struct policy *policy, uint32_t loaded);
 bool policy_pair_fits(const struct policy *policy, const struct policy_pair *pair);
 void policy_model_check(struct policy *policy, uint32_t model); /* another name's index? */
 uint32_t policy_pair_make(struct policy *policy, uint32_t node, uint32_t model); /* or NONE */
@@ -298,6 +301,11 @@ bool policy_warm_is_full(const struct policy_node *node);
 void policy_want_fill(struct policy *policy, uint32_t request, int64_t now_ms,
                       struct policy_want *ret);
 /* S and its heat; fills service_s, heat_s and saved_s, and returns S * Theta. */
+/* What a swap must save: no more than one load, and no more than the setting. */
+double policy_margin(const struct policy *policy, double load_s);
+/* The wait that a swap must beat: for a holder, or for the busy home if that is sooner. */
+struct policy_cost policy_wait_cost(struct policy *policy, const struct policy_want *want,
+                                    uint32_t position, int64_t now_ms);
 double policy_service(const struct policy *policy, const struct policy_want *want, uint32_t pair,
                       struct policy_cost *cost);
 double policy_load_time(const struct policy *policy, const struct policy_pair *pair);
@@ -319,7 +327,8 @@ double policy_collision(const struct policy *policy, uint32_t pair, double servi
 double policy_replica_loss(struct policy *policy, uint32_t pair, int64_t now_ms);
 double policy_warm_value(const struct policy *policy, uint32_t pair, int64_t now_ms);
 /* X: what it costs others if the node loads this pair. */
-double policy_harm(struct policy *policy, uint32_t node, uint32_t pair, int64_t now_ms);
+double policy_harm(struct policy *policy, uint32_t node, uint32_t pair, double seconds,
+                   int64_t now_ms);
 double policy_home_wait(struct policy *policy, const struct policy_want *want, uint32_t node,
                         int64_t now_ms);
 

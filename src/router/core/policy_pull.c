@@ -89,58 +89,42 @@ static void pull_hits(struct policy *policy, uint32_t pair, int64_t now_ms, stru
 /* --- misses: it would have to be loaded
  * --------------------------------------------------------------- */
 
-/* Is the model's queue so long that another replica is called for? */
-static bool is_eligible(struct policy *policy, uint32_t model, double load_s, int64_t now_ms)
+static bool may_load(const struct policy *policy, uint32_t pair)
 {
-    const struct policy_model *m = &policy->models[model];
-    uint32_t waiting = window_model_count(policy->window, model);
-    double first = policy_wait(policy, model, 0, POLICY_NONE, now_ms);
-    double service = policy_service_mean(m), holders = (double)m->list[PAIRS_RESIDENT].n;
-    double last = holders > 0.0 ? first + (double)(waiting - 1) * service / holders : first;
+    const struct policy_pair *p = pair == POLICY_NONE ? NULL : &policy->pairs[pair];
 
-    return first > load_s * policy->swap_factor + policy->swap_margin_s ||
-           last > PULL_TAIL_LOADS * load_s + PULL_TAIL_SERVICES * service + policy->swap_margin_s;
+    return p && !p->is_in[PAIRS_RESIDENT] && policy_pair_usable(policy, p) &&
+           policy_pair_fits(policy, p);
 }
 
-static double batch_of(const struct policy *policy, uint32_t model)
-{
-    uint32_t waiting = window_model_count(policy->window, model);
-    uint32_t holders = policy->models[model].list[PAIRS_RESIDENT].n;
-    uint32_t batch = (waiting + holders) / (holders + 1);
-
-    if (batch < 1)
-        batch = 1;
-    return (double)(batch < PULL_BATCH_MAX ? batch : PULL_BATCH_MAX);
-}
-
+/* The same test as on arrival: a swap must cost less than waiting. But nobody waits for ever: after
+ * some loads' time a request gets its load, and before others. */
 static void pull_miss(struct policy *policy, uint32_t node, uint32_t model, int64_t now_ms,
                       struct pull *pull)
 {
     uint32_t pair = policy_pair_find(policy, node, model), request;
     struct policy_want want;
-    struct policy_cost cost = {0};
-    double load_s, harm_s, service, index;
+    struct policy_cost cost = {0}, wait;
 
-    if (pair == POLICY_NONE || policy->pairs[pair].is_in[PAIRS_RESIDENT] ||
-        !policy_pair_usable(policy, &policy->pairs[pair]) ||
-        !policy_pair_fits(policy, &policy->pairs[pair]))
-        return;
-    load_s = policy_load_time(policy, &policy->pairs[pair]);
-    if (!is_eligible(policy, model, load_s, now_ms) ||
-        policy_queue_front(policy, model, 1, &request) == 0)
+    if (!may_load(policy, pair) || policy_queue_front(policy, model, 1, &request) == 0)
         return;
     policy_want_fill(policy, request, now_ms, &want);
     if (policy_is_barred(policy, &want, node))
         return;
-    harm_s = policy_harm(policy, node, pair, now_ms);
-    service = policy_service(policy, &want, pair, &cost);
-    cost.load_s = load_s;
-    cost.harm_s = harm_s;
-    index = (want.age_s + PULL_AGE_S) / ((load_s + harm_s) / batch_of(policy, model) + service);
-    if (want.age_s >
-        STARVE_LOADS * (load_s + policy_service_mean(&policy->models[model])) + STARVE_S)
-        index *= STARVE_FACTOR;
-    (void)pull_enter(pull, &want, pair, &cost, index,
+    double service = policy_service(policy, &want, pair, &cost);
+    cost.load_s = policy_load_time(policy, &policy->pairs[pair]);
+    cost.harm_s = policy_harm(policy, node, pair, cost.load_s + service, now_ms);
+    bool starves =
+        want.age_s >
+        STARVE_S + STARVE_LOADS * (cost.load_s + policy_service_mean(&policy->models[model]));
+    wait = policy_wait_cost(policy, &want, 0, now_ms);
+    if (!starves &&
+        policy_cost_sum(&cost) * policy->swap_factor + policy_margin(policy, cost.load_s) >=
+            policy_cost_sum(&wait))
+        return;
+    (void)pull_enter(pull, &want, pair, &cost,
+                     (want.age_s + PULL_AGE_S) / policy_cost_sum(&cost) *
+                         (starves ? STARVE_FACTOR : 1.0),
                      (int)window_at(policy->window, request)->class);
 }
 

@@ -1,10 +1,25 @@
 #include "router_config.h"
 
+#include <errno.h>
+
+#include "common/err.h"
 #include "common/node_id.h"
 #include "common/setting_rows.h"
 
+#include "policy.h"
+
 #define AT(member)   SETTING_AT(router_config, member)
 #define TEXT(member) SETTING_TEXT_AT(router_config, member)
+
+static int check_policy(const char *text, struct err *err)
+{
+    enum policy_kind kind;
+
+    if (policy_kind_parse(span_str(text), &kind))
+        return 0;
+    return err_set(err, -EINVAL,
+                   "must be late, chwbl, chwbl_prefix, least_in_flight or first_resident");
+}
 
 const struct setting router_settings[] = {
     SETTING_ROW_REDIS(router_config),
@@ -121,6 +136,64 @@ const struct setting router_settings[] = {
      .max = DAY,
      .why = "How long a request waits before it moves up one priority class, so that low is never "
             "starved."},
+    {.key = "policy",
+     .type = SETTING_TEXT,
+     TEXT(policy),
+     .default_text = "late",
+     .why = "How nodes are chosen: late (docs/routing.md), or to compare with it chwbl, "
+            "chwbl_prefix, least_in_flight, first_resident.",
+     .check = check_policy},
+    {.key = "placement",
+     .type = SETTING_BOOL,
+     AT(placement),
+     .default_text = "yes",
+     .why = "Load models ahead of need on nodes that have nothing to do."},
+    {.key = "pin",
+     .type = SETTING_TEXT,
+     TEXT(pin),
+     .default_text = "",
+     .why = "Models that run only on certain nodes, the first preferred: MODEL = node, node; "
+            "MODEL = node",
+     .check = place_rules_check},
+    {.key = "avoid",
+     .type = SETTING_TEXT,
+     TEXT(avoid),
+     .default_text = "",
+     .why = "Models that do not run on certain nodes: MODEL = node, node; MODEL = node",
+     .check = place_rules_check},
+    {.key = "lambda_t",
+     .type = SETTING_PERCENT,
+     AT(lambda_t_pct),
+     .default_text = "50%",
+     .min = 0,
+     .max = 1000,
+     .why = "Price of heat: delay accepted for each second of throttling avoided; 50% halves "
+            "throttling for a little delay, 0% is fastest."},
+    {.key = "home_wait",
+     .type = SETTING_PERCENT,
+     AT(home_wait_pct),
+     .default_text = "100%",
+     .min = 0,
+     .max = 200,
+     .why = "A request waits for the node with its conversation while that takes less than this "
+            "share of the time elsewhere; 0% never waits."},
+    {.key = "swap_margin",
+     .type = SETTING_DURATION,
+     AT(swap_margin_ms),
+     .default_text = "40s",
+     .min = 0,
+     .max = HOUR,
+     .why = "What loading another model for a waiting request must save at least, but no more than "
+            "one load; small values make nodes reload all the time."},
+    {.key = "swap_factor",
+     .type = SETTING_PERCENT,
+     AT(swap_factor_pct),
+     .default_text = "100%",
+     .min = 100,
+     .max = 1000,
+     .why =
+         "A model is loaded for a request if the wait takes longer than this share of loading and "
+         "running it elsewhere, by swap_margin."},
 };
 const size_t router_settings_count = sizeof router_settings / sizeof router_settings[0];
 _Static_assert(sizeof router_settings / sizeof router_settings[0] <= SETTINGS_ROWS_MAX,

@@ -5,10 +5,13 @@
  * The router's settings: the struct, and the table that says what each key means. Pure.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "common/settings.h"
+
+#include "place_rules.h"
 
 struct router_config {
     char redis[512];               /* URL without password */
@@ -30,6 +33,13 @@ struct router_config {
     int64_t ram_max_pct;
     int64_t prefetch; /* credit beyond free slots */
     int64_t priority_age_ms;
+    char policy[32];                                   /* policy_kind_parse() */
+    char pin[PLACE_TEXT_SIZE], avoid[PLACE_TEXT_SIZE]; /* place_rules.h */
+    bool placement;
+    int64_t lambda_t_pct;
+    int64_t home_wait_pct;
+    int64_t swap_margin_ms;
+    int64_t swap_factor_pct;
 };
 
 extern const struct setting router_settings[];

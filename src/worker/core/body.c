@@ -282,3 +282,10 @@ bool body_build_preload(struct span model, int64_t num_ctx, struct buf *body)
         buf_add_fmt(body, ",\"options\":{\"num_ctx\":%" PRId64 "}", num_ctx);
     return buf_add_str(body, "}");
 }
+
+bool body_build_unload(struct span model, struct buf *body)
+{
+    buf_add_str(body, "{\"model\":");
+    buf_add_json_str(body, model);
+    return buf_add_str(body, ",\"keep_alive\":0}");
+}

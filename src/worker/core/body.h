@@ -82,4 +82,8 @@ bool body_build_probe(struct span model, int64_t num_ctx, struct buf *body);
  * with "done_reason":"load": closing it aborts the load. */
 bool body_build_preload(struct span model, int64_t num_ctx, struct buf *body);
 
+/* As above: unloads the model once no request of it is running. The answer comes at once, the
+ * unloading follows: ask /api/ps. */
+bool body_build_unload(struct span model, struct buf *body);
+
 #endif

@@ -173,6 +173,24 @@ static void add_sessions(struct buf *out, const struct warm_sessions *sessions)
     add_names(out, "sessions", (struct health_names){keys, n}, WARM_SESSIONS_MAX);
 }
 
+/* Names that need escapes are no model names. */
+static void add_sizes(struct buf *out, const struct health *health)
+{
+    size_t n =
+        health->installed.n < HEALTH_INSTALLED_MAX ? health->installed.n : HEALTH_INSTALLED_MAX;
+
+    add_name(out, "sizes_mb");
+    (void)buf_add_str(out, "{");
+    for (size_t i = 0; health->sizes && i < n; i++) {
+        if (health->sizes[i] <= 0)
+            continue;
+        (void)buf_add_str(out, out->ptr[out->len - 1] == '{' ? "" : ",");
+        (void)buf_add_json_str(out, health->installed.names[i]);
+        (void)buf_add_fmt(out, ":%" PRId64, (health->sizes[i] + 1048575) / 1048576);
+    }
+    (void)buf_add_str(out, "}");
+}
+
 bool health_encode(const struct health *health, struct buf *out)
 {
     (void)buf_add_str(out, "{");
@@ -188,6 +206,9 @@ bool health_encode(const struct health *health, struct buf *out)
     add_rates(out, health->rates);
     add_sessions(out, health->sessions);
     add_names(out, "suspect", health->suspect, HEALTH_MODELS_MAX);
+    add_sizes(out, health);
+    add_text(out, "loading", span_str(health->loading ? health->loading : ""));
+    add_integer(out, "sessions_max", (int64_t)health->sessions_max);
     add_text(out, "agent_version", span_str(health->agent_version));
     add_text(out, "ollama_version", span_str(health->ollama_version));
     add_integer(out, "epoch", health->epoch);

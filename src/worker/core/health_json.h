@@ -12,7 +12,9 @@
  * What is not known is null. Percentages and the temperature have one decimal, cut and not rounded;
  * the pressure has two, as the kernel writes it. Beyond the protocol's fields there are `suspect`
  * (models that hung here and have not been cleared) and `epoch`, and in `rates` `hits` (prompts
- * served from the prefix cache).
+ * served from the prefix cache); `sizes_mb`
+ * (MiB on disk by installed model), `loading` (the model being loaded ahead of need, or null) and
+ * `sessions_max` (conversations of one model whose caches stay warm).
  */
 
 #include <stdbool.h>
@@ -43,6 +45,9 @@ struct health {
     struct health_names models; /* resident */
     struct health_names installed;
     struct health_names suspect;
+    const int64_t *sizes; /* bytes on disk of the installed ones, in order; NULL or 0: not known */
+    const char *loading;  /* model being loaded ahead of need; NULL: none */
+    size_t sessions_max;  /* conversations of one model that stay warm */
     bool available;
     const char *reason; /* availability_reason_name() */
     int slots;
