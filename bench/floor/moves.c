@@ -31,7 +31,7 @@ static void ask_entries(struct floor *floor)
 
 static void append_moves(struct floor *floor, const redisReply *entries)
 {
-    for (size_t i = 0; i < entries->elements; i++) {
+    for (size_t i = 0; entries && i < entries->elements; i++) {
         const redisReply *entry = entries->element[i];
         struct tool_move move;
         char node[TOOL_NODE_MAX];

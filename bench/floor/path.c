@@ -19,7 +19,7 @@
 #define SLOTS_MAX 256
 
 struct slot {
-    char id[32], entry[32];
+    char id[64], entry[32];
     CURL *curl;
     struct http_answer answer;
 };

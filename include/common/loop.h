@@ -13,11 +13,15 @@ struct event_base;
 struct loop;
 
 struct loop_handlers {
-    void (*on_tick)(void *arg); /* every tick_ms, drift allowed */
+    void (*on_tick)(void *arg); /* every tick_ms, drift allowed; see idle_ms */
     void (*on_stop)(
         void *arg); /* SIGTERM or SIGINT, the first; the second ends loop_run() at once */
     void (*on_reload)(void *arg); /* SIGHUP */
     void *arg;
+    /* For how long from now a tick would find nothing to do, unless something happens meanwhile; 0:
+     * not at all. Asked after each iteration of the loop: an idle daemon sleeps through its ticks,
+     * and whatever wakes it up brings them back. NULL: never idle. */
+    int64_t (*idle_ms)(void *arg);
 };
 
 /* Creates base and signals and ignores SIGPIPE. Stops the process if it cannot (no descriptors). */

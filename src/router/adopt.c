@@ -68,6 +68,13 @@ static void on_routers(const struct redisReply *reply, void *arg)
         adopt_from(router, reply_span(reply_at(reply, i)));
 }
 
+int64_t adopt_due_ms(const struct router *router)
+{
+    int64_t grace_ms = router->redis_ok_ms + router->config.node_lost_ms;
+
+    return router->adopt_ms > grace_ms ? router->adopt_ms : grace_ms;
+}
+
 /* A Redis that has just restarted has forgotten the routers' heartbeats: everybody gets node_lost
  * to show up before anybody is judged. */
 void adopt_tick(struct router *router)
@@ -77,7 +84,7 @@ void adopt_tick(struct router *router)
     int64_t now_ms = clock_now_ms();
     int64_t third_ms = router->config.node_lost_ms / 3;
 
-    if (now_ms < router->adopt_ms || now_ms < router->redis_ok_ms + router->config.node_lost_ms)
+    if (now_ms < adopt_due_ms(router))
         return;
     router->adopt_ms =
         now_ms + (third_ms < ADOPT_INTERVAL_MAX_MS ? third_ms : ADOPT_INTERVAL_MAX_MS);

@@ -5,8 +5,13 @@
  * Takes over what a dead router had read but not moved (protocol 4.5).
  */
 
+#include <stdint.h>
+
 struct router;
 
 void adopt_tick(struct router *router);
+
+/* When the tick has something to do, monotonic. */
+int64_t adopt_due_ms(const struct router *router);
 
 #endif

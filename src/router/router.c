@@ -175,6 +175,34 @@ static void on_tick(void *arg)
     router_wake(router);
 }
 
+static int64_t sooner(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Nothing waits, and nothing is on its way but the answers of blocking reads. */
+static bool is_idle(const struct router *router)
+{
+    return router->redis_ok && !router->stopping && window_count(&router->window) == 0 &&
+           window_parked_count(&router->window) == 0 && router->moving == 0 &&
+           router->fetching == 0 && !router->reconcile_wanted && !router->reconcile_running &&
+           !router->shedding && router->queue_length <= router->config.max_queue &&
+           router->intake_reading && router->listening;
+}
+
+/* Without work the next thing to do is a heartbeat or a look at the others. */
+static int64_t idle_ms(void *arg)
+{
+    const struct router *router = arg;
+    int64_t due_ms = sooner(router->presence_ms, router->reconcile_due_ms);
+
+    if (!is_idle(router))
+        return 0;
+    due_ms = sooner(due_ms, watch_due_ms(router));
+    due_ms = sooner(due_ms, adopt_due_ms(router));
+    return due_ms - clock_now_ms();
+}
+
 /* What may be possible now that something has changed: entries into the room there is, then on to
  * the nodes. */
 static void on_turn(struct router *router)
@@ -288,7 +316,7 @@ struct router *router_new(const struct options_program *program, const struct op
                           const struct router_config *config)
 {
     struct router *router = xcalloc(1, sizeof *router);
-    const struct loop_handlers handlers = {on_tick, on_stop, on_reload, router};
+    const struct loop_handlers handlers = {on_tick, on_stop, on_reload, router, idle_ms};
     struct err err;
 
     router->program = program;

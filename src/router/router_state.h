@@ -114,6 +114,7 @@ struct router {
     int64_t presence_ms, health_ms, lengths_ms, adopt_ms, sweep_ms, housekeeping_ms, reconcile_ms,
         reconcile_due_ms, routers_ms, service_ms;
     bool health_running;
+    bool lengths_wanted;  /* some node's was asked for at the last look */
     int64_t queue_length; /* XLEN P:requests, as of the last look */
     int64_t run_mean_ms;  /* moving average of what answers took; for eta_ms */
 };

@@ -231,15 +231,23 @@ static void ask_length(struct router *router, const struct node *node)
         free(length);
 }
 
+static bool wants_length(const struct node *node)
+{
+    return node->in_flight > 0 || node->is_full || node->state != NODE_UP || node->drained;
+}
+
 static void ask_lengths(struct router *router)
 {
     uint32_t cursor = 0, index;
 
+    router->lengths_wanted = false;
     while ((index = fleet_each(&router->fleet, &cursor)) != FLEET_NONE) {
         const struct node *node = fleet_at(&router->fleet, index);
 
-        if (node->in_flight > 0 || node->is_full || node->state != NODE_UP || node->drained)
-            ask_length(router, node);
+        if (!wants_length(node))
+            continue;
+        ask_length(router, node);
+        router->lengths_wanted = true;
     }
 }
 
@@ -287,6 +295,14 @@ static int64_t housekeeping_interval_ms(const struct router *router)
 {
     return router->config.node_forget_ms < HOUSEKEEPING_MS ? router->config.node_forget_ms
                                                            : HOUSEKEEPING_MS;
+}
+
+int64_t watch_due_ms(const struct router *router)
+{
+    int64_t due_ms =
+        router->health_ms < router->housekeeping_ms ? router->health_ms : router->housekeeping_ms;
+
+    return router->lengths_wanted && router->lengths_ms < due_ms ? router->lengths_ms : due_ms;
 }
 
 void watch_tick(struct router *router)

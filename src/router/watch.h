@@ -6,9 +6,14 @@
  * what changes.
  */
 
+#include <stdint.h>
+
 struct router;
 
 void watch_tick(struct router *router);
+
+/* When the tick has something to do, monotonic. */
+int64_t watch_due_ms(const struct router *router);
 
 /* Something about a node has changed: its health is read now. */
 void watch_soon(struct router *router);

@@ -191,6 +191,11 @@ void beat_tick(struct worker *w, int64_t now_ms)
         send_beat(w, now_ms);
 }
 
+int64_t beat_due_ms(const struct worker *w)
+{
+    return w->beat.is_due || w->beat.repeats > 0 ? 0 : w->beat.next_ms;
+}
+
 void beat_soon(struct worker *w)
 {
     w->beat.is_due = true;

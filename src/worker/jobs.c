@@ -388,6 +388,15 @@ void job_drive(struct job *job, int64_t now_ms)
     }
 }
 
+bool jobs_is_idle(const struct worker *w)
+{
+    for (size_t i = 0; i < JOBS_MAX; i++) {
+        if (w->jobs.all[i].state != JOB_FREE)
+            return false;
+    }
+    return true;
+}
+
 void jobs_tick(struct worker *w, int64_t now_ms)
 {
     for (size_t i = 0; i < JOBS_MAX; i++) {

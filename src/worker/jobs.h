@@ -188,4 +188,7 @@ void job_refuse(struct job *job, const char *code, bool is_retryable, const char
 
 void jobs_tick(struct worker *w, int64_t now_ms);
 
+/* Has no job anything to do, not even one that is only being given back? */
+bool jobs_is_idle(const struct worker *w);
+
 #endif

@@ -240,6 +240,15 @@ void poller_tick(struct worker *w, int64_t now_ms)
     ask(w, POLLER_VERSION);
 }
 
+int64_t poller_due_ms(const struct worker *w)
+{
+    const struct poller *poller = &w->poller;
+
+    if (poller->step != POLLER_IDLE)
+        return INT64_MAX;
+    return poller->is_soon ? 0 : poller->next_ms;
+}
+
 void poller_soon(struct worker *w)
 {
     w->poller.is_soon = true;

@@ -48,6 +48,9 @@ void poller_init(struct worker *w);
 void poller_done(struct worker *w);
 void poller_tick(struct worker *w, int64_t now_ms);
 
+/* When the tick has something to do, monotonic: 0 at once, INT64_MAX not before something comes. */
+int64_t poller_due_ms(const struct worker *w);
+
 /* A round as soon as possible; with /api/tags in it. */
 void poller_soon(struct worker *w);
 void poller_want_tags(struct worker *w);

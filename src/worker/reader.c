@@ -41,6 +41,11 @@ bool reader_is_free(const struct reader *reader, int64_t now_ms)
     return !reader->is_reading && redis_conn_is_ready(reader->conn) && now_ms >= reader->retry_ms;
 }
 
+bool reader_is_idle(const struct reader *reader)
+{
+    return !reader->is_reading && redis_conn_is_ready(reader->conn);
+}
+
 void reader_send(struct reader *reader, struct worker *w, redis_conn_callback *callback, int argc,
                  const char *const *argv)
 {

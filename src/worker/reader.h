@@ -35,6 +35,9 @@ void reader_done(struct reader *reader);
 /* May a read be sent now? */
 bool reader_is_free(const struct reader *reader, int64_t now_ms);
 
+/* Is there a connection on which nothing is being read, or about to be? */
+bool reader_is_idle(const struct reader *reader);
+
 /* Sends it; the callback's argument is `w`. The callback asks reader_took() first. */
 void reader_send(struct reader *reader, struct worker *w, redis_conn_callback *callback, int argc,
                  const char *const *argv);

@@ -186,3 +186,12 @@ void reconcile_tick(struct worker *w, int64_t now_ms)
         reconcile_start(w);
     }
 }
+
+int64_t reconcile_due_ms(const struct worker *w)
+{
+    const struct reconcile *reconcile = &w->reconcile;
+
+    if (reconcile->waiting_ms != 0)
+        return reconcile->waiting_ms;
+    return reconcile->is_busy ? INT64_MAX : reconcile->next_ms;
+}

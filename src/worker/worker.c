@@ -29,6 +29,28 @@ static void on_tick(void *arg)
     service_tick(w, now_ms);
 }
 
+/* A read that is not on its way may be waiting for a moment that only a tick would notice. */
+static bool is_reading(const struct worker *w)
+{
+    bool may_feed = availability_is_ok(&w->node.availability);
+
+    return !reader_is_idle(&w->control.reader) && !(may_feed && reader_is_idle(&w->feed.reader));
+}
+
+/* Without work the next thing to do is a heartbeat, a look at Ollama, or a look at what is pending.
+ */
+static int64_t idle_ms(void *arg)
+{
+    const struct worker *w = arg;
+    int64_t due_ms = beat_due_ms(w);
+
+    if (w->leave.is_stopping || w->probe.n > 0 || !jobs_is_idle(w) || !session_is_open(w) || !is_reading(w))
+        return 0;
+    due_ms = due_ms < poller_due_ms(w) ? due_ms : poller_due_ms(w);
+    due_ms = due_ms < reconcile_due_ms(w) ? due_ms : reconcile_due_ms(w);
+    return due_ms - clock_now_ms();
+}
+
 static void on_stop(void *arg)
 {
     leave_begin(arg);
@@ -86,7 +108,8 @@ int worker_new(const struct options_program *program, const struct options *opti
         free(w);
         return rc;
     }
-    w->loop = loop_new(&(struct loop_handlers){on_tick, on_stop, on_reload, w}, WORKER_TICK_MS);
+    w->loop =
+        loop_new(&(struct loop_handlers){on_tick, on_stop, on_reload, w, idle_ms}, WORKER_TICK_MS);
     w->curl = curl_loop_new(loop_base(w->loop));
     jobs_init(w);
     beat_init(w);

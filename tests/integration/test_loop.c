@@ -81,6 +81,58 @@ static void test_a_second_signal_ends_the_loop_at_once(void **state)
     assert_in_range(seen.ticks, 8, 9);
 }
 
+/* Idle until the alarm rings, then busy for five ticks. */
+struct sleeper {
+    struct loop *loop;
+    bool is_awake;
+    unsigned ticks_asleep, ticks_awake;
+};
+
+static void on_sleeper_tick(void *arg)
+{
+    struct sleeper *sleeper = arg;
+
+    if (!sleeper->is_awake) {
+        sleeper->ticks_asleep++;
+    } else if (++sleeper->ticks_awake == 5) {
+        loop_quit(sleeper->loop);
+    }
+}
+
+static int64_t sleeper_idle_ms(void *arg)
+{
+    return ((struct sleeper *)arg)->is_awake ? 0 : 3600000;
+}
+
+static void on_alarm(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    ((struct sleeper *)arg)->is_awake = true;
+}
+
+static void test_an_idle_daemon_sleeps_through_its_ticks_until_something_happens(void **state)
+{
+    const struct timeval soon = loop_tv(5), later = loop_tv(100);
+    struct sleeper sleeper = {0}, nobody = {0};
+    const struct loop_handlers handlers = {
+        .on_tick = on_sleeper_tick, .idle_ms = sleeper_idle_ms, .arg = &sleeper};
+
+    (void)state;
+    sleeper.loop = loop_new(&handlers, 10);
+    /* The first event makes the loop ask, the second one wakes the sleeper. */
+    struct event *first = evtimer_new(loop_base(sleeper.loop), on_alarm, &nobody);
+    struct event *alarm = evtimer_new(loop_base(sleeper.loop), on_alarm, &sleeper);
+    (void)evtimer_add(first, &soon);
+    (void)evtimer_add(alarm, &later);
+    assert_int_equal(loop_run(sleeper.loop), 0);
+    assert_in_range(sleeper.ticks_asleep, 0, 1); /* one, if it came before the loop could ask */
+    assert_int_equal(sleeper.ticks_awake, 5);
+    event_free(first);
+    event_free(alarm);
+    loop_free(sleeper.loop);
+}
+
 static void test_a_pipe_without_a_reader_does_not_kill(void **state)
 {
     struct loop_handlers handlers = {0};
@@ -106,6 +158,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_signal_stops_in_order_and_the_clock_moves_with_each_turn),
         cmocka_unit_test(test_a_second_signal_ends_the_loop_at_once),
+        cmocka_unit_test(test_an_idle_daemon_sleeps_through_its_ticks_until_something_happens),
         cmocka_unit_test(test_a_pipe_without_a_reader_does_not_kill),
         cmocka_unit_test(test_milliseconds_become_a_timeval),
     };

@@ -20,6 +20,8 @@ struct loop {
     struct event *tick, *sigterm, *sigint, *sighup;
     struct event *alive; /* NULL: no service manager listens */
     struct loop_handlers handlers;
+    int64_t tick_ms;
+    int64_t due_ms; /* monotonic: when the tick comes */
     bool stop_asked;
     enum loop_end end;
 };
@@ -29,15 +31,34 @@ struct timeval loop_tv(int64_t ms)
     return (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
 }
 
+static void set_tick(struct loop *loop, int64_t delay_ms)
+{
+    const struct timeval tv = loop_tv(delay_ms);
+
+    loop->due_ms = clock_now_ms() + delay_ms;
+    (void)event_add(loop->tick, &tv);
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
-    const struct loop *loop = arg;
+    struct loop *loop = arg;
 
     (void)fd;
     (void)what;
     alloc_reserve_fill();
+    set_tick(loop, loop->tick_ms);
     if (loop->handlers.on_tick)
         loop->handlers.on_tick(loop->handlers.arg);
+}
+
+/* After an iteration: may the next tick be later than it would be, or must it be sooner? */
+static void settle_tick(struct loop *loop)
+{
+    int64_t idle_ms = loop->handlers.idle_ms ? loop->handlers.idle_ms(loop->handlers.arg) : 0;
+    int64_t left_ms = loop->due_ms - clock_now_ms();
+
+    if (idle_ms > loop->tick_ms ? left_ms != idle_ms : left_ms > loop->tick_ms)
+        set_tick(loop, idle_ms > loop->tick_ms ? idle_ms : loop->tick_ms);
 }
 
 /* An event like any other: it comes only if the loop gets round to it. */
@@ -102,17 +123,19 @@ struct loop *loop_new(const struct loop_handlers *handlers, int64_t tick_ms)
     const struct timeval tick = loop_tv(tick_ms);
 
     alloc_reserve_fill();
+    loop->tick_ms = tick_ms;
     loop->handlers = *handlers;
     loop->base = event_base_new();
     if (!loop->base)
         add_or_die(NULL, NULL);
     (void)signal(SIGPIPE, SIG_IGN); /* hiredis writes without MSG_NOSIGNAL */
 
-    loop->tick = event_new(loop->base, -1, EV_PERSIST, on_tick, loop);
+    loop->tick = event_new(loop->base, -1, 0, on_tick, loop);
     loop->sigterm = evsignal_new(loop->base, SIGTERM, on_stop_signal, loop);
     loop->sigint = evsignal_new(loop->base, SIGINT, on_stop_signal, loop);
     loop->sighup = evsignal_new(loop->base, SIGHUP, on_reload_signal, loop);
     add_or_die(loop->tick, &tick);
+    loop->due_ms = clock_now_ms() + tick_ms;
     add_or_die(loop->sigterm, NULL);
     add_or_die(loop->sigint, NULL);
     add_or_die(loop->sighup, NULL);
@@ -148,6 +171,7 @@ int loop_run(struct loop *loop)
             log_err("event=loop_failed why=\"the kernel refused to wait for events\"");
             return 1;
         }
+        settle_tick(loop);
     }
     int status = loop->end == LOOP_FORCED ? 1 : 0;
     loop->end = LOOP_GOING;
