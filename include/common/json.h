@@ -64,6 +64,9 @@ bool json_next(struct json_iter *it);
  * case-sensitively); {NULL, 0} if absent or `object` is not an object. */
 struct span json_get(struct span object, const char *name);
 
+/* json_get() for n names in one walk: ret[i] is the value of the first member called names[i]. */
+void json_get_all(struct span object, const char *const *names, size_t n, struct span *ret);
+
 /* True if the raw key (as in json_iter) equals `name` in the way Go's encoding/json matches struct
  * fields: after decoding escapes, ignoring case, with U+017F and U+212A folding to s and k. Ollama
  * is written in Go, so this is what decides which field a client's key would set. */

@@ -364,6 +364,8 @@ bool json_next(struct json_iter *it)
 
 static bool key_is(struct span raw_key, const char *name)
 {
+    if (raw_key.len > 0 && raw_key.ptr[0] != '\\' && raw_key.ptr[0] != name[0])
+        return false; /* most names are told apart by this */
     if (!raw_key.ptr || !memchr(raw_key.ptr, '\\', raw_key.len))
         return span_is(raw_key, name);
     for (; raw_key.len > 0; name++) {
@@ -382,4 +384,18 @@ struct span json_get(struct span object, const char *name)
             return it.value;
     }
     return (struct span){NULL, 0};
+}
+
+void json_get_all(struct span object, const char *const *names, size_t n, struct span *ret)
+{
+    struct json_iter it;
+
+    for (size_t i = 0; i < n; i++)
+        ret[i] = (struct span){NULL, 0};
+    for (json_begin(&it, object); json_next(&it);) {
+        for (size_t i = 0; it.in_object && i < n; i++) {
+            if (!ret[i].ptr && key_is(it.key, names[i]))
+                ret[i] = it.value;
+        }
+    }
 }

@@ -155,12 +155,29 @@ static uint64_t special_bytes(uint64_t word)
     return (word | quotes | slashes | controls) & TOP_BITS;
 }
 
+/* Where the first byte is whose top bit is set; of those behind it nothing is known. */
+static size_t first_byte(uint64_t word)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return (size_t)__builtin_ctzll(word) / 8;
+#else
+    (void)word;
+    return 0; /* the borrow runs the other way: the caller's loop over bytes finds it */
+#endif
+}
+
 size_t span_plain_len(struct span s)
 {
     size_t i = 0;
 
-    while (i + sizeof(uint64_t) <= s.len && !special_bytes(load_word(s.ptr + i)))
-        i += sizeof(uint64_t);
+    for (; i + sizeof(uint64_t) <= s.len; i += sizeof(uint64_t)) {
+        uint64_t special = special_bytes(load_word(s.ptr + i));
+
+        if (special) {
+            i += first_byte(special);
+            break;
+        }
+    }
     while (i < s.len && (unsigned char)s.ptr[i] >= ' ' && (unsigned char)s.ptr[i] < 0x80 &&
            s.ptr[i] != '"' && s.ptr[i] != '\\')
         i++;

@@ -221,6 +221,26 @@ static void test_get_finds_the_first_member_after_decoding(void **state)
     assert_null(json_get(BYTES("{\"a\\u0000b\":1}"), "a").ptr);
 }
 
+static void test_get_all_finds_what_get_finds(void **state)
+{
+    static const char *const texts[] = {"{\"a\":1,\"b\":{\"a\":2},\"a\":3,\"\\u0063\":4,\"\":5}",
+                                        "{\"b\" : null }", "{}", "[\"a\"]", "7"};
+    static const char *const names[] = {"c", "a", "", "absent", "b"};
+    enum { N = sizeof names / sizeof names[0] };
+    struct span found[N];
+
+    (void)state;
+    for (size_t t = 0; t < sizeof texts / sizeof texts[0]; t++) {
+        json_get_all(span_str(texts[t]), names, N, found);
+        for (size_t i = 0; i < N; i++)
+            assert_ptr_equal(found[i].ptr, json_get(span_str(texts[t]), names[i]).ptr);
+    }
+    json_get_all(span_str(texts[0]), names, N, found);
+    assert_span(found[0], "4");
+    assert_span(found[1], "1");
+    assert_null(found[3].ptr);
+}
+
 static void test_keys_fold_as_in_go(void **state)
 {
     static const struct {
@@ -355,6 +375,7 @@ int main(void)
         cmocka_unit_test(test_members_are_walked_in_order_with_raw_text),
         cmocka_unit_test(test_elements_have_no_key),
         cmocka_unit_test(test_get_finds_the_first_member_after_decoding),
+        cmocka_unit_test(test_get_all_finds_what_get_finds),
         cmocka_unit_test(test_keys_fold_as_in_go),
         cmocka_unit_test(test_raw_strings_keep_their_escapes),
         cmocka_unit_test(test_strings_decode_to_utf8),

@@ -56,10 +56,8 @@ static void read_stats(struct answer *answer, struct span line)
 }
 
 /* True, with `error` filled, if this object is one of Ollama's errors. */
-static bool is_error(struct answer *answer, struct span object)
+static bool is_error(struct answer *answer, struct span object, struct span error)
 {
-    struct span error = json_get(object, "error");
-
     if (!error.ptr || json_type(error) == JSON_NULL)
         return false;
     error_text(object, answer->error, sizeof answer->error);
@@ -79,11 +77,11 @@ static bool is_object(struct answer *answer, struct span text)
     return answer->state == ANSWER_CHUNK;
 }
 
-static bool is_done(struct span line)
+static bool is_done(const struct piece *piece)
 {
     bool done = false;
 
-    return json_to_bool(json_get(line, "done"), &done) && done;
+    return json_to_bool(piece->done, &done) && done;
 }
 
 /* Keeps the final line. What counts is the size of the answer composed of it, so the parts that
@@ -108,13 +106,14 @@ enum answer_result answer_add_line(struct answer *answer, struct span line)
         return answer->state;
     if (!is_object(answer, line))
         return answer->state;
-    if (is_error(answer, line))
+    bool is_split = pieces_split(answer->pieces.kind, line, &piece);
+    if (is_error(answer, line, is_split ? piece.error : json_get(line, "error")))
         return end(answer, ANSWER_ERROR);
-    if (!pieces_split(answer->pieces.kind, line, &piece))
+    if (!is_split)
         return end_garbage(answer, "a part of the answer has a type that Ollama does not send");
     if (!pieces_add(&answer->pieces, &piece))
         return end(answer, ANSWER_TOO_LARGE);
-    return is_done(line) ? take_final(answer, &piece) : ANSWER_CHUNK;
+    return is_done(&piece) ? take_final(answer, &piece) : ANSWER_CHUNK;
 }
 
 enum answer_result answer_add_body(struct answer *answer, struct span bytes)
@@ -132,7 +131,7 @@ enum answer_result answer_end_body(struct answer *answer)
     assert(answer->pieces.kind == BODY_EMBED);
     if (answer->state != ANSWER_CHUNK || !is_object(answer, body))
         return answer->state;
-    if (is_error(answer, body))
+    if (is_error(answer, body, json_get(body, "error")))
         return end(answer, ANSWER_ERROR);
     if (json_type(json_get(body, "embeddings")) != JSON_ARRAY)
         return end_garbage(answer, "an object without an array `embeddings`");

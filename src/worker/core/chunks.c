@@ -77,15 +77,15 @@ static bool is_plain(enum body_kind kind, const struct piece *piece)
 
     for (int i = 0; i < PIECES_PART_COUNT; i++)
         known[n++] = piece->value[i];
-    known[n++] = json_get(piece->line, "model");
-    known[n++] = json_get(piece->line, "created_at");
-    known[n++] = json_get(piece->line, "done");
+    known[n++] = piece->model;
+    known[n++] = piece->created_at;
+    known[n++] = piece->done;
     if (kind != BODY_CHAT)
         return has_only(piece->line, known, n);
     known[n++] = piece->container;
     if (!has_only(piece->line, known, n))
         return false;
-    known[n - 1] = json_get(piece->container, "role");
+    known[n - 1] = piece->role;
     return has_only(piece->container, known, n);
 }
 
@@ -110,9 +110,7 @@ static int first_part(const struct piece *piece)
 
 static bool has_same(const struct piece *a, const struct piece *b)
 {
-    return span_eq(json_get(a->line, "model"), json_get(b->line, "model")) &&
-           span_eq(json_get(a->line, "done"), json_get(b->line, "done")) &&
-           span_eq(json_get(a->container, "role"), json_get(b->container, "role"));
+    return span_eq(a->model, b->model) && span_eq(a->done, b->done) && span_eq(a->role, b->role);
 }
 
 static bool can_merge(const struct chunks *chunks, const struct piece *piece)
@@ -210,7 +208,7 @@ static bool is_nothing(enum body_kind kind, const struct piece *piece)
 
     if (!piece_is_empty(piece))
         return false;
-    if (json_to_bool(json_get(piece->line, "done"), &done) && done)
+    if (json_to_bool(piece->done, &done) && done)
         return true;
     return is_plain(kind, piece);
 }

@@ -84,19 +84,40 @@ static bool split_part(struct piece *piece, enum pieces_part part)
     return true;
 }
 
+/* Finds the parts and the members that every chunk has, in one walk for each object. */
+static void find_members(enum body_kind kind, struct piece *piece)
+{
+    enum { MODEL, CREATED_AT, DONE, ERROR, LOGPROBS, MESSAGE, OUTER_COUNT };
+    static const char *const outer[OUTER_COUNT] = {"model", "created_at", "done",
+                                                   "error", "logprobs",   "message"};
+    enum { ROLE = PIECES_LOGPROBS, INNER_COUNT };
+    const char *const inner[INNER_COUNT] = {part_name(kind, PIECES_THINKING),
+                                            part_name(kind, PIECES_TEXT),
+                                            part_name(kind, PIECES_TOOL_CALLS), "role"};
+    struct span out[OUTER_COUNT], in[INNER_COUNT];
+
+    json_get_all(piece->line, outer, OUTER_COUNT, out);
+    piece->container = kind == BODY_CHAT ? out[MESSAGE] : piece->line;
+    json_get_all(piece->container, inner, INNER_COUNT, in);
+    piece->model = out[MODEL];
+    piece->created_at = out[CREATED_AT];
+    piece->done = out[DONE];
+    piece->error = out[ERROR];
+    piece->role = in[ROLE];
+    for (enum pieces_part part = 0; part < PIECES_LOGPROBS; part++)
+        piece->value[part] = in[part];
+    piece->value[PIECES_LOGPROBS] = out[LOGPROBS];
+}
+
 bool pieces_split(enum body_kind kind, struct span line, struct piece *ret)
 {
-    struct piece piece = {.line = line, .container = line};
+    struct piece piece = {.line = line};
 
-    if (kind == BODY_CHAT) {
-        piece.container = json_get(line, "message");
-        if (piece.container.ptr && json_type(piece.container) != JSON_OBJECT &&
-            json_type(piece.container) != JSON_NULL)
-            return false;
-    }
+    find_members(kind, &piece);
+    if (kind == BODY_CHAT && piece.container.ptr && json_type(piece.container) != JSON_OBJECT &&
+        json_type(piece.container) != JSON_NULL)
+        return false;
     for (enum pieces_part part = 0; part < PIECES_PART_COUNT; part++) {
-        piece.value[part] =
-            json_get(is_outer(kind, part) ? line : piece.container, part_name(kind, part));
         if (!split_part(&piece, part))
             return false;
     }

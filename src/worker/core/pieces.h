@@ -33,8 +33,10 @@ enum pieces_part {
 /* One line taken apart; the spans lie in the line. */
 struct piece {
     struct span line;
-    struct span container;                 /* generate: the line; chat: raw value of `message`, an
-                                            * object or null; {NULL, 0} if it is not there */
+    struct span container; /* generate: the line; chat: raw value of `message`, an
+                            * object or null; {NULL, 0} if it is not there */
+    struct span model, created_at, done, role; /* raw values of the other members of every chunk */
+    struct span error;                         /* of a line that is an error */
     struct span value[PIECES_PART_COUNT];  /* raw values as they stand; {NULL, 0} if not there */
     struct span inside[PIECES_PART_COUNT]; /* without quotes or brackets, or blanks beside these */
 };
