@@ -64,7 +64,8 @@ def test_a_line_of_20_mb_costs_bounded_memory(cluster):
     assert worker.rss_mib() < 400
     sim.heal()
     sim.fault("big-embed=32MB")
-    assert cluster.ask(model="nomic-embed-text", input=["x"]).code == "reply_too_large"
+    reply = cluster.ask(timeout=60, model="nomic-embed-text", input=["x"])  # slow to make
+    assert reply.code == "reply_too_large"
     sim.heal()
     assert cluster.ask(prompt="hi").text
 
