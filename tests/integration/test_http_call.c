@@ -124,7 +124,7 @@ static bool has_data(void *arg)
 
 static void finish(struct exchange *exchange)
 {
-    assert_true(wait_until(exchange->world->base, is_done, exchange, 5000));
+    assert_true(wait_until(exchange->world->base, is_done, exchange, 60000));
     assert_int_equal(exchange->dones, 1);
 }
 
