@@ -321,6 +321,7 @@ static int login(struct conn *conn, struct err *err)
 {
     const struct redis_url *url = conn->url;
     struct conn_args args;
+    struct err ignored;
     int rc = 0;
 
     if (url->password[0]) {
@@ -341,7 +342,14 @@ static int login(struct conn *conn, struct err *err)
     if (rc < 0)
         return rc;
     conn_args(&args, "PING"); /* tells NOAUTH, LOADING, MASTERDOWN */
-    return greet(conn, &args, err);
+    rc = greet(conn, &args, err);
+    if (rc < 0)
+        return rc;
+    conn_args(&args, "CLIENT");
+    conn_arg(&args, "SETNAME");
+    conn_arg(&args, "orionctl");
+    rc = greet(conn, &args, &ignored); /* for CLIENT LIST; who may not have a name does without */
+    return conn->context || rc == 0 ? 0 : err_set(err, rc, "%s", ignored.msg);
 }
 
 int conn_open(struct conn *conn, struct err *err)

@@ -44,6 +44,7 @@ bool terminal_enter(void)
     raw = before;
     raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
     raw.c_iflag &= ~(tcflag_t)(IXON);
+    raw.c_oflag &= ~(tcflag_t)(OPOST);
     raw.c_cc[VMIN] = 0;
     raw.c_cc[VTIME] = 0;
     for (size_t i = 0; i < sizeof crashes / sizeof crashes[0]; i++)
