@@ -5,10 +5,11 @@
  * A daemon's command line and where its settings come from:
  * defaults < --config FILE < environment (REDIS_URL, OLLAMA_HOST, ORION_<KEY>) < --set KEY=VALUE.
  *
- * Options: --config FILE, --set KEY=VALUE (repeatable), --check-config, --version, --help. Anything
- * else is an error that names it. Passwords never come from the command line, and no message
- * repeats what might be one. An empty variable counts as not set; an ORION_ variable that is no key
- * is ignored; ORION_<KEY> wins over REDIS_URL and OLLAMA_HOST.
+ * Options: --config FILE, --set KEY=VALUE (repeatable), --record FILE (if the program has it),
+ * --check-config, --version, --help. Anything else is an error that names it. Passwords never come
+ * from the command line, and no message repeats what might be one. An empty variable counts as not
+ * set; an ORION_ variable that is no key is ignored; ORION_<KEY> wins over REDIS_URL and
+ * OLLAMA_HOST.
  */
 
 #include <stddef.h>
@@ -26,12 +27,15 @@ struct options_program {
     const struct setting *table;
     size_t n;
     size_t config_size;
+    const char
+        *record_help; /* what --record FILE does, for --help; NULL: there is no such option */
     /* Checks across settings, e.g. temp_resume < temp_max. Calls fault(msg, arg) for each fault. */
     void (*check)(const void *config, void (*fault)(const char *msg, void *arg), void *arg);
 };
 
 struct options {
     const char *config_path; /* NULL without --config */
+    const char *record_path; /* NULL without --record */
     const char *sets[64];    /* the --set arguments, borrowed from argv */
     size_t n_sets;
 };

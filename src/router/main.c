@@ -13,6 +13,8 @@ int main(int argc, char **argv)
         .table = router_settings,
         .n = router_settings_count,
         .config_size = sizeof(struct router_config),
+        .record_help = "write everything that is decided, and why, to FILE, which must not exist "
+                       "(orion-sim --replay FILE)",
         .check = router_config_check,
     };
     struct options options = {.config_path = NULL};

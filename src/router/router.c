@@ -22,6 +22,7 @@
 #include "intake.h"
 #include "listen.h"
 #include "presence.h"
+#include "record.h"
 #include "router_state.h"
 #include "service.h"
 #include "shed.h"
@@ -210,6 +211,7 @@ static void on_turn(struct router *router)
     accept_parked(router);
     intake_read(router);
     dispatch_pass(router);
+    record_flush(router);
 }
 
 /* --- signals ---------------------------------------------------------------------------------- */
@@ -327,11 +329,16 @@ struct router *router_new(const struct options_program *program, const struct op
         free(router);
         return NULL;
     }
+    if (options->record_path && !record_open(router, options->record_path)) {
+        free(router);
+        return NULL;
+    }
     keys_init(&router->keys, config->prefix);
     daemon_id(config->router_id, router->id);
     log_set_self("router", router->id);
     router->loop = loop_new(&handlers, ROUTER_TICK_MS);
     make_core(router);
+    record_begin(router);
     apply_settings(router);
     router->commands = connect_as(router, "orion-router:commands", ROUTER_COMMAND_TIMEOUT_MS,
                                   on_commands_ready, on_commands_lost);
@@ -364,6 +371,7 @@ void router_free(struct router *router)
     redis_conn_free(router->listen);
     redis_conn_free(router->intake);
     redis_conn_free(router->commands);
+    record_close(router);
     router_turn_done(router);
     loop_free(router->loop);
     for (size_t i = 0; i < sizeof router->core_memory / sizeof router->core_memory[0]; i++)

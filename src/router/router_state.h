@@ -17,6 +17,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "common/keys.h"
 #include "common/log.h"
@@ -28,6 +29,7 @@
 #include "fleet.h"
 #include "policy_feed.h"
 #include "router_config.h"
+#include "tap.h"
 #include "window.h"
 
 struct event;
@@ -53,6 +55,13 @@ struct reconcile {
     unsigned reading; /* XRANGE calls without an answer */
 };
 
+/* record.c; `file` is NULL unless --record was given. */
+struct record {
+    FILE *file;
+    size_t bytes;
+    struct tap tap;
+};
+
 struct router {
     const struct options_program *program;
     const struct options *options;
@@ -76,6 +85,7 @@ struct router {
     struct window window;
     struct fleet fleet;
     struct policy *policy;
+    struct record record;
     struct policy_feed *feed;
     struct place_rules rules; /* points into config */
     void *core_memory[4];

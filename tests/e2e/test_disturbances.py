@@ -33,7 +33,7 @@ DISTURBANCES = {
 
 
 def nodes_of_four(cluster):
-    asked = [cluster.submit(prompt="hi") for _ in range(4)]
+    asked = [cluster.submit(prompt=f"hi {i}") for i in range(4)]  # four conversations
     return {cluster.read_reply(request_id).node for request_id in asked}
 
 

@@ -51,7 +51,7 @@ def two_nodes(cluster, **settings):
 
 def nodes_of_four(cluster):
     """Who answers four requests that come at once: both, unless one may not."""
-    asked = [cluster.submit(prompt="hi") for _ in range(4)]
+    asked = [cluster.submit(prompt=f"hi {i}") for i in range(4)]  # four conversations
     return {cluster.read_reply(request_id).node for request_id in asked}
 
 

@@ -247,6 +247,12 @@ static int take_argument(const struct options_program *program, int argc, char *
         line->options.config_path = value;
         return 0;
     }
+    if (program->record_help && take_value(argc, argv, i, "--record", &value)) {
+        if (!value || !value[0])
+            return bad_usage(program, "no FILE behind", "--record");
+        line->options.record_path = value;
+        return 0;
+    }
     if (take_value(argc, argv, i, "--set", &value)) {
         if (!value)
             return bad_usage(program, "no KEY=VALUE behind", "--set");

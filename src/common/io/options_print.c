@@ -53,8 +53,12 @@ void options_print_help(const struct options_program *program)
     print_wrapped(program->summary, 0);
     printf("\n"
            "  --config FILE    read settings from FILE: lines of KEY = VALUE, # for comments\n"
-           "  --set KEY=VALUE  set one key; may be repeated\n"
-           "  --check-config   print every error in the settings and exit\n"
+           "  --set KEY=VALUE  set one key; may be repeated\n");
+    if (program->record_help) {
+        printf("  --record FILE\n");
+        print_wrapped(program->record_help, 19);
+    }
+    printf("  --check-config   print every error in the settings and exit\n"
            "  --version        print the version and exit\n"
            "  --help           print this and exit\n"
            "\n"

@@ -57,10 +57,13 @@ void policy_settings_set(struct policy *policy, const struct policy_settings *se
     policy->swap_margin_s = (double)settings->swap_margin_ms / 1000.0;
     policy->home_share = (double)settings->home_wait_pct / 100.0;
     policy->is_dirty = true;
+    policy_tap_settings(policy);
 }
 
 void policy_clock(struct policy *policy, int64_t redis_ahead_ms)
 {
+    if (policy->redis_ahead_ms != redis_ahead_ms)
+        policy_tap_call(policy, "clock", 0, redis_ahead_ms, 0);
     policy->redis_ahead_ms = redis_ahead_ms;
 }
 
@@ -360,10 +363,18 @@ static bool next_preload(struct policy *policy, int64_t now_ms, struct policy_de
     return policy_place(policy, now_ms, ret);
 }
 
-bool policy_next(struct policy *policy, int64_t now_ms, struct policy_decision *ret)
+static bool next(struct policy *policy, int64_t now_ms, struct policy_decision *ret)
 {
     if (policy->settings.kind != POLICY_LATE)
         return policy_simple_next(policy, now_ms, ret);
     return next_pull(policy, now_ms, ret) || next_arrival(policy, now_ms, ret) ||
            next_retry(policy, now_ms, ret) || next_preload(policy, now_ms, ret);
+}
+
+bool policy_next(struct policy *policy, int64_t now_ms, struct policy_decision *ret)
+{
+    bool found = next(policy, now_ms, ret);
+
+    policy_tap_next(policy, found ? ret : NULL, now_ms);
+    return found;
 }

@@ -98,6 +98,11 @@ struct policy *policy_init(void *mem, struct policy_sizes sizes, struct window *
 void policy_settings_set(struct policy *policy, const struct policy_settings *settings);
 void policy_clock(struct policy *policy, int64_t redis_ahead_ms);
 
+/* From now on everything is recorded (tap.h); only a record that begins right after policy_init()
+ * can be played again (policy_replay.h). `tap` is borrowed; NULL ends it. */
+struct tap;
+void policy_tap(struct policy *policy, const struct tap *tap);
+
 /* --- nodes ------------------------------------------------------------------------------------ */
 
 enum policy_board { POLICY_BOARD_OTHER = 0, POLICY_BOARD_PI3, POLICY_BOARD_PI4, POLICY_BOARD_PI5 };
@@ -287,7 +292,7 @@ const char *policy_reason_name(enum policy_reason reason); /* "pull-swap": for t
 
 /* What the policy thinks; for tests, simulators and `orionctl`. -1 / POLICY_NONE = not known. */
 struct policy_node_view {
-    bool is_known, is_resting; /* resting: too hot to be given work lightly */
+    bool is_known, is_failing, is_resting; /* resting: too hot to be given work lightly */
     enum policy_verdict verdict;
     uint32_t in_flight, resident_n, loading, rests; /* rests: times that it began to rest */
     double duty, heat_tss_c, heat_tau_s;

@@ -92,6 +92,10 @@ static void take_resident(struct policy *policy, uint32_t node, const struct pol
     }
 }
 
+static void load_elsewhere(struct policy *policy, uint32_t node, uint32_t model, int64_t now_ms);
+static void load_ended(struct policy *policy, uint32_t node, uint32_t model, bool ok,
+                       int64_t now_ms);
+
 static bool says_resident(const struct policy_heard *heard, uint32_t model)
 {
     for (uint32_t k = 0; k < heard->installed_n; k++) {
@@ -108,19 +112,20 @@ static void take_loading(struct policy *policy, uint32_t node, const struct poli
     struct policy_node *n = &policy->nodes[node];
 
     if (heard->loading != POLICY_NONE && n->loading == POLICY_NONE) {
-        policy_preload_elsewhere(policy, node, heard->loading, now_ms);
+        load_elsewhere(policy, node, heard->loading, now_ms);
     } else if (n->loading != POLICY_NONE &&
                (now_ms >= n->loading_until_ms ||
                 (heard->tells_loading && heard->loading == POLICY_NONE &&
                  heard->measured_ms > n->loading_since_ms + PRELOAD_BEGIN_MS))) {
         uint32_t model = policy->pairs[n->loading].model;
-        policy_preloaded(policy, node, model, says_resident(heard, model), now_ms);
+        load_ended(policy, node, model, says_resident(heard, model), now_ms);
     }
 }
 
 bool policy_heard(struct policy *policy, uint32_t node, const struct policy_heard *heard,
                   int64_t now_ms)
 {
+    policy_tap_heard(policy, node, heard, now_ms);
     struct policy_node *n = &policy->nodes[node];
     bool all;
 
@@ -150,9 +155,12 @@ void policy_verdict(struct policy *policy, uint32_t node, enum policy_verdict ve
     struct policy_node *n = &policy->nodes[node];
 
     assert(node < policy->sizes.nodes);
+    if (n->is_failing != is_failing)
+        policy_tap_call(policy, is_failing ? "failing" : "not_failing", node, 0, now_ms);
     n->is_failing = is_failing;
     if (n->verdict == verdict)
         return;
+    policy_tap_call(policy, "verdict", node, (int64_t)verdict, now_ms);
     if (n->is_known) {
         policy->verdicts[n->verdict]--;
         policy->verdicts[verdict]++;
@@ -187,6 +195,7 @@ static void node_clear(struct policy *policy, uint32_t node)
 
 void policy_lost(struct policy *policy, uint32_t node, int64_t now_ms)
 {
+    policy_tap_call(policy, "lost", node, 0, now_ms);
     if (!policy->nodes[node].is_known)
         return;
     node_clear(policy, node);
@@ -196,6 +205,7 @@ void policy_lost(struct policy *policy, uint32_t node, int64_t now_ms)
 
 void policy_forget(struct policy *policy, uint32_t node, int64_t now_ms)
 {
+    policy_tap_call(policy, "forget", node, 0, now_ms);
     struct policy_node *n = &policy->nodes[node];
 
     if (!n->is_known)
@@ -216,6 +226,7 @@ void policy_load(struct policy *policy, uint32_t node, uint32_t in_flight, bool 
 
     if (n->in_flight == in_flight && n->is_full == is_full)
         return;
+    policy_tap_call(policy, is_full ? "full" : "load", node, in_flight, now_ms);
     in_flight_set(policy, node, in_flight);
     n->is_full = is_full;
     if (n->promises_n > in_flight)
@@ -248,6 +259,7 @@ static void request_fresh(struct policy *policy, uint32_t request)
 
 void policy_arrived(struct policy *policy, uint32_t request, int64_t now_ms)
 {
+    policy_tap_call(policy, "arrived", request, 0, now_ms);
     const struct window_request *w = window_at(policy->window, request);
     struct policy_request *r = &policy->requests[request];
     struct policy_model *m;
@@ -269,6 +281,7 @@ void policy_arrived(struct policy *policy, uint32_t request, int64_t now_ms)
 
 void policy_demand(struct policy *policy, uint32_t model, int64_t now_ms)
 {
+    policy_tap_model(policy, "demand", 0, model, 0, now_ms);
     policy_demand_add(&policy->models[model], now_ms);
 }
 
@@ -298,6 +311,7 @@ void policy_go(struct policy *policy, const struct policy_want *want, uint32_t p
 void policy_elsewhere(struct policy *policy, uint32_t node, uint32_t model, uint64_t session,
                       int64_t now_ms)
 {
+    policy_tap_model(policy, "elsewhere", node, model, (int64_t)session, now_ms);
     struct policy_node *n = &policy->nodes[node];
     uint32_t pair = model == POLICY_NONE ? POLICY_NONE : policy_pair_find(policy, node, model);
     double load_s, service_s;
@@ -346,6 +360,7 @@ static void slot_leave(struct policy *policy, uint32_t node, int64_t now_ms)
 
 void policy_refused(struct policy *policy, uint32_t request, uint32_t node, int64_t now_ms)
 {
+    policy_tap_call(policy, "refused", node, request, now_ms);
     if (policy->nodes[node].is_known)
         slot_leave(policy, node, now_ms);
     if (request == POLICY_NONE)
@@ -358,6 +373,7 @@ void policy_refused(struct policy *policy, uint32_t request, uint32_t node, int6
 void policy_left(struct policy *policy, uint32_t node, const struct policy_report *report,
                  int64_t now_ms)
 {
+    policy_tap_left(policy, node, report, now_ms);
     if (!policy->nodes[node].is_known)
         return;
     if (report->is_done && report->model != POLICY_NONE) {
@@ -387,7 +403,7 @@ void policy_loading_set(struct policy *policy, uint32_t pair, int64_t now_ms)
     policy_node_refresh(policy, p->node, now_ms);
 }
 
-void policy_preload_elsewhere(struct policy *policy, uint32_t node, uint32_t model, int64_t now_ms)
+static void load_elsewhere(struct policy *policy, uint32_t node, uint32_t model, int64_t now_ms)
 {
     uint32_t pair = policy_pair_find(policy, node, model);
 
@@ -395,7 +411,8 @@ void policy_preload_elsewhere(struct policy *policy, uint32_t node, uint32_t mod
         policy_loading_set(policy, pair, now_ms);
 }
 
-void policy_preloaded(struct policy *policy, uint32_t node, uint32_t model, bool ok, int64_t now_ms)
+static void load_ended(struct policy *policy, uint32_t node, uint32_t model, bool ok,
+                       int64_t now_ms)
 {
     struct policy_node *n = &policy->nodes[node];
 
@@ -408,4 +425,16 @@ void policy_preloaded(struct policy *policy, uint32_t node, uint32_t model, bool
     n->changed_ms = now_ms;
     policy_slot_freed(policy, node);
     policy_node_refresh(policy, node, now_ms);
+}
+
+void policy_preload_elsewhere(struct policy *policy, uint32_t node, uint32_t model, int64_t now_ms)
+{
+    policy_tap_model(policy, "loads_elsewhere", node, model, 0, now_ms);
+    load_elsewhere(policy, node, model, now_ms);
+}
+
+void policy_preloaded(struct policy *policy, uint32_t node, uint32_t model, bool ok, int64_t now_ms)
+{
+    policy_tap_model(policy, "loaded", node, model, ok, now_ms);
+    load_ended(policy, node, model, ok, now_ms);
 }

@@ -184,6 +184,7 @@ struct policy {
     struct policy_settings settings;
     struct policy_sizes sizes;
     struct window *window;
+    const struct tap *tap; /* NULL: nobody listens */
     int64_t redis_ahead_ms;
     int64_t start_ms;
     uint64_t random;
@@ -331,6 +332,22 @@ double policy_harm(struct policy *policy, uint32_t node, uint32_t pair, double s
                    int64_t now_ms);
 double policy_home_wait(struct policy *policy, const struct policy_want *want, uint32_t node,
                         int64_t now_ms);
+
+/* --- policy_tap.c
+ * --------------------------------------------------------------------------------- */
+
+void policy_tap_settings(const struct policy *policy);
+void policy_tap_heard(const struct policy *policy, uint32_t node, const struct policy_heard *heard,
+                      int64_t now_ms);
+void policy_tap_left(const struct policy *policy, uint32_t node, const struct policy_report *report,
+                     int64_t now_ms);
+void policy_tap_next(const struct policy *policy, const struct policy_decision *decision,
+                     int64_t now_ms); /* NULL: there was none */
+/* "NAME a b now" with what else the call was given. */
+void policy_tap_call(const struct policy *policy, const char *name, uint32_t a, int64_t b,
+                     int64_t now_ms);
+void policy_tap_model(const struct policy *policy, const char *name, uint32_t node, uint32_t model,
+                      int64_t more, int64_t now_ms);
 
 /* --- policy_late.c, policy_place.c, policy_simple.c
  * ------------------------------------------------ */

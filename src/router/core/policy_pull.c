@@ -1,4 +1,7 @@
-/* A slot is free: which waiting request is worth most there. */
+/*
+ * A slot is free: which waiting request is worth most there. Those that have just come are left to
+ * policy_late_match(), which compares all nodes for them.
+ */
 #include <assert.h>
 
 #include "policy_private.h"
@@ -78,7 +81,8 @@ static void pull_hits(struct policy *policy, uint32_t pair, int64_t now_ms, stru
     for (uint32_t i = 0; i < n; i++) {
         struct policy_cost cost = {0};
         double s = policy_service(policy, &wants[i], pair, &cost);
-        if (policy_is_barred(policy, &wants[i], p->node) ||
+        if (policy->requests[requests[i]].is_fresh ||
+            policy_is_barred(policy, &wants[i], p->node) ||
             prefers_home(policy, &wants[i], p->node, s, now_ms))
             continue;
         (void)pull_enter(pull, &wants[i], pair, &cost, (wants[i].rank_age_s + PULL_AGE_S) / s,
@@ -106,7 +110,8 @@ static void pull_miss(struct policy *policy, uint32_t node, uint32_t model, int6
     struct policy_want want;
     struct policy_cost cost = {0}, wait;
 
-    if (!may_load(policy, pair) || policy_queue_front(policy, model, 1, &request) == 0)
+    if (!may_load(policy, pair) || policy_queue_front(policy, model, 1, &request) == 0 ||
+        policy->requests[request].is_fresh)
         return;
     policy_want_fill(policy, request, now_ms, &want);
     if (policy_is_barred(policy, &want, node))

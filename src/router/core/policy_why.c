@@ -232,6 +232,7 @@ struct policy_node_view policy_node_view(const struct policy *policy, uint32_t n
 
     return (struct policy_node_view){
         .is_known = n->is_known,
+        .is_failing = n->is_failing,
         .is_resting = n->heat.is_resting,
         .verdict = n->verdict,
         .in_flight = n->in_flight,

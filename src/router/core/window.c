@@ -1,8 +1,10 @@
 #include "window.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <string.h>
 
+#include "tap.h"
 #include "window_private.h"
 
 static uint32_t clients_max(struct window_sizes sizes)
@@ -97,6 +99,7 @@ static void state_set(struct window *window, uint32_t index, enum window_state t
 
 void window_end(struct window *window, uint32_t index)
 {
+    tap_line(window->tap, "end %" PRIu32, index);
     state_set(window, index, WINDOW_ENDING);
 }
 
@@ -104,6 +107,7 @@ void window_take(struct window *window, uint32_t index)
 {
     const struct window_request *r = &window->requests[index];
 
+    tap_line(window->tap, "take %" PRIu32, index);
     assert(r->state == WINDOW_WAITING);
     order_charge(window, index);
     state_set(window, index, WINDOW_MOVING);
@@ -114,6 +118,7 @@ void window_put_back(struct window *window, uint32_t index)
 {
     enum window_state from = window->requests[index].state;
 
+    tap_line(window->tap, "put_back %" PRIu32, index);
     assert(from == WINDOW_MOVING || from == WINDOW_ENDING);
     state_set(window, index, WINDOW_WAITING);
     if (from == WINDOW_MOVING)
@@ -236,7 +241,7 @@ static uint32_t request_make(struct window *window, const struct window_entry *e
     return i;
 }
 
-void window_remove(struct window *window, uint32_t index)
+static void request_remove(struct window *window, uint32_t index)
 {
     struct window_request *r = &window->requests[index];
 
@@ -249,6 +254,12 @@ void window_remove(struct window *window, uint32_t index)
     window->clients[r->client].held--;
     window_client_tidy(window, r->client);
     index_pool_give(&window->request_pool, index);
+}
+
+void window_remove(struct window *window, uint32_t index)
+{
+    tap_line(window->tap, "remove %" PRIu32, index);
+    request_remove(window, index);
 }
 
 static void victim_park(struct window *window, uint32_t index)
@@ -266,7 +277,7 @@ static void victim_park(struct window *window, uint32_t index)
     bool has_room = parked_add(window, &entry);
     assert(has_room);
     (void)has_room;
-    window_remove(window, index);
+    request_remove(window, index);
 }
 
 static struct window_added entry_park(struct window *window, const struct window_entry *entry,
@@ -297,6 +308,25 @@ static bool is_overtaking(const struct window *window, uint32_t client, enum req
     return head != INDEX_NONE && stream_id_compare(window->parked[head].id, id) < 0;
 }
 
+/* The client's name is nobody's business: that it is the same one is enough. */
+static void entry_tap(const struct window *window, const struct window_entry *entry, int64_t now_ms,
+                      int64_t redis_ms, int64_t priority_age_ms)
+{
+    if (!window->tap)
+        return;
+    tap_line(window->tap,
+             "add %" PRIu64 " %" PRIu64 " %.*s %.*s %016" PRIx64 " %.*s %016" PRIx64 " %016" PRIx64
+             " %" PRIu32 " %" PRIu32 " %" PRIu32 " %d %" PRId64 " %" PRId64 " %" PRId64
+             " %zu %d %" PRId64 " %" PRId64 " %" PRId64,
+             entry->id.ms, entry->id.seq, SPAN_ARG(entry->request_id), SPAN_ARG(entry->model),
+             entry->client.len ? span_hash(entry->client) : 0,
+             SPAN_ARG(entry->tried.len ? entry->tried : span_str("-")), entry->session_hash,
+             entry->prefix_hash, entry->prompt_tokens, entry->prefix_tokens,
+             entry->output_tokens_max, (int)entry->priority, entry->submitted_ms,
+             entry->deadline_ms, entry->attempt, entry->bytes, (int)entry->came_back, now_ms,
+             redis_ms, priority_age_ms);
+}
+
 struct window_added window_add(struct window *window, const struct window_entry *entry,
                                int64_t now_ms, int64_t redis_ms, int64_t priority_age_ms)
 {
@@ -306,6 +336,7 @@ struct window_added window_add(struct window *window, const struct window_entry 
         window_class_at(entry->priority, redis_ms - entry->submitted_ms, priority_age_ms);
     bool demoted = false;
 
+    entry_tap(window, entry, now_ms, redis_ms, priority_age_ms);
     if (index != INDEX_NONE)
         return (struct window_added){WINDOW_KNOWN, index, false};
     if (parked != INDEX_NONE)

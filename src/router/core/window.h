@@ -138,6 +138,7 @@ struct window_sizes {
 };
 
 struct parked;
+struct tap;
 struct window_client;
 struct window_flow;
 struct window_lane;
@@ -148,6 +149,7 @@ struct window {
     struct window_sizes sizes;
     struct names *models; /* borrowed */
     uint64_t seed;
+    const struct tap *tap; /* the caller's; NULL: nobody listens */
     uint32_t counts[WINDOW_STATE_COUNT];
     uint32_t class_waiting[REQUEST_PRIORITY_COUNT]; /* WAITING, by class as aged */
     uint32_t *model_waiting;                        /* WAITING, by model index */

@@ -1,6 +1,8 @@
 /* Whose turn it is: classes, clients, models. The rules are in window.h. */
 #include <assert.h>
+#include <inttypes.h>
 
+#include "tap.h"
 #include "window_private.h"
 
 /* Does a come before b, for one client? */
@@ -349,6 +351,7 @@ uint32_t window_age(struct window *window, int64_t redis_ms, int64_t priority_ag
 {
     uint32_t moved = 0;
 
+    tap_line(window->tap, "age %" PRId64 " %" PRId64, redis_ms, priority_age_ms);
     for (uint32_t i = 0; i < window->request_pool.high; i++) {
         struct window_request *r = &window->requests[i];
         enum request_priority class =

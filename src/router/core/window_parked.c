@@ -1,5 +1,7 @@
+#include <inttypes.h>
 /* Entries that were read but have no room: per class a ring of clients, per client a list by id. */
 
+#include "tap.h"
 #include "window_private.h"
 
 static void ring_join(struct window *window, uint32_t client, uint8_t class)
@@ -172,6 +174,7 @@ static uint32_t class_first(struct window *window, uint8_t class)
 
 bool window_parked_next(struct window *window, struct stream_id *ret)
 {
+    tap_line(window->tap, "parked_next");
     for (int priority = REQUEST_HIGH; priority < REQUEST_PRIORITY_COUNT; priority++) {
         uint8_t class = (uint8_t)priority;
         if (window->parked_ring[class] == INDEX_NONE)
@@ -189,6 +192,7 @@ bool window_unpark(struct window *window, struct span request_id, struct stream_
     uint64_t hash = window_hash(window, request_id);
     uint32_t i = index_table_first(&window->parked_by_request_id, hash);
 
+    tap_line(window->tap, "unpark %.*s", SPAN_ARG(request_id));
     while (i != INDEX_NONE && window->parked[i].request_hash != hash)
         i = index_table_next(&window->parked_by_request_id, i);
     if (i == INDEX_NONE)
@@ -203,6 +207,7 @@ size_t window_parked_expired(struct window *window, int64_t redis_ms, struct str
 {
     size_t found = 0;
 
+    tap_line(window->tap, "parked_expired %" PRId64 " %zu", redis_ms, n);
     for (uint32_t i = 0; i < window->parked_pool.high && found < n; i++) {
         const struct parked *p = &window->parked[i];
         if (p->client == INDEX_NONE || p->deadline_ms > redis_ms)
