@@ -23,7 +23,8 @@ LIBC = ctypes.CDLL(None)
 
 # Shorter than the defaults, so that nobody waits 15 s to see a node being lost.
 NODE_LOST_S = 3
-ROUTER_SETTINGS = {"node_late": "2s", "node_lost": f"{NODE_LOST_S}s", "log_level": "info"}
+ROUTER_SETTINGS = {"node_late": "2s", "node_lost": f"{NODE_LOST_S}s", "log_level": "info",
+                   "http_listen": ""}
 WORKER_SETTINGS = {"health_interval": "500ms", "drain_timeout": "2s"}
 
 

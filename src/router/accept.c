@@ -13,6 +13,7 @@
 
 #include "base.h"
 #include "cancels.h"
+#include "counting.h"
 #include "ending.h"
 #include "heal.h"
 #include "router_state.h"
@@ -36,6 +37,7 @@ static void end_request(struct router *router, const struct request *request, co
     ending_init(&ending, code, error);
     ending.entry_id = request->id;
     ending.request_id = request->request_id;
+    ending.model = span_str(request->model_name);
     ending.callback = request_callback(request, &router->keys, callback);
     ending.attempt = request->attempt;
     ending.came_back = request->came_back;
@@ -194,6 +196,7 @@ static void announce(struct router *router, const struct request *request)
 
     if (request->came_back)
         return;
+    counting_received(router);
     (void)span_copy(request->request_id, id, sizeof id);
     (void)redis_command_event(router->commands, &router->keys, 8, argv);
 }

@@ -38,6 +38,7 @@ bool router_refused(struct router *router, const struct redisReply *reply, const
             log_info("event=redis_accepts_again what=\"%s\" refused=%u", what, gate->repeats);
         return false;
     }
+    metrics_word(&router->metrics.redis_errors, span_str(what));
     if (log_repeat_begin(gate, clock_now_ms())) {
         log_warn("event=redis_refuses what=\"%s\" error=\"%s\" times=%u", what, error,
                  gate->repeats);

@@ -10,6 +10,7 @@
 #include "common/scripts.h"
 
 #include "base.h"
+#include "counting.h"
 #include "ending.h"
 #include "policy_words.h"
 #include "router_state.h"
@@ -87,6 +88,7 @@ static void handle_result(struct router *router, uint32_t index, const struct mo
                  !span_is(result, "duplicate") && !span_is(result, "cancelled") &&
                  !span_is(result, "expired") && !span_is(result, "forged");
 
+    counting_moved(router, window_at(&router->window, index), result);
     if (waits)
         window_put_back(&router->window, index);
     if (!span_is(result, "moved"))
@@ -242,6 +244,7 @@ static void carry_out(struct router *router, const struct policy_decision *decis
     char why[POLICY_WHY_MAX + 1];
 
     policy_words_say(router, decision, why, sizeof why);
+    counting_decided(router, policy_reason_name(decision->reason));
     switch (decision->act) {
     case POLICY_MOVE:
         log_debug("event=decided request_id=%s node=%s why=\"%s\"",

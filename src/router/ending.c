@@ -10,11 +10,13 @@
 #include "common/scripts.h"
 
 #include "base.h"
+#include "counting.h"
 #include "router_state.h"
 
 /* What is needed to try once more if the entry turns out to be forged. */
 struct ending_call {
     struct router *router;
+    size_t model;         /* its place among the figures */
     struct ending ending; /* its spans and strings point into the arrays below */
     char entry_id[STREAM_ID_MAX + 1];
     char request_id[REQUEST_ID_MAX + 1];
@@ -39,6 +41,8 @@ static struct ending_call *call_new(struct router *router, const struct ending *
 
     call->router = router;
     call->ending = *ending;
+    call->ending.model = (struct span){NULL, 0};
+    call->model = counting_model(router, ending->model);
     (void)span_copy(ending->entry_id, call->entry_id, sizeof call->entry_id);
     (void)span_copy(ending->request_id, call->request_id, sizeof call->request_id);
     (void)span_copy(span_str(ending->callback), call->callback, sizeof call->callback);
@@ -112,6 +116,7 @@ static void call_over(struct ending_call *call, struct span result)
     struct router *router = call->router;
 
     leave_window(call, result);
+    counting_ended(router, call->model, call->ending.code, result);
     if (span_is(result, "undeliverable")) {
         log_warn("event=undeliverable request_id=%s callback=%s code=%s", call->request_id,
                  call->callback, call->ending.code);
@@ -235,6 +240,7 @@ void ending_write_window(struct router *router, uint32_t index, const char *code
     ending_init(&ending, code, error);
     ending.entry_id = span_str(stream_id_text(request->id, id));
     ending.request_id = span_str(request->request_id);
+    ending.model = names_text(&router->names, request->model);
     ending.callback =
         named[0] != '\0' ? named : key_responses(&router->keys, ending.request_id, key);
     ending.attempt = request->attempt;

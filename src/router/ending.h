@@ -26,6 +26,7 @@ struct ending {
     bool retryable;
     const char *event; /* of P:events: rejected, failed, cancelled, dead */
     struct span node;  /* absent if none was involved */
+    struct span model; /* canonical, for the figures; absent if none is known */
     bool dead;         /* on P:dead as well */
     bool shed;         /* only while more than max_queue wait; it need not be pending here */
 };

@@ -12,6 +12,7 @@
 #include "base.h"
 #include "cancels.h"
 #include "control_entry.h"
+#include "counting.h"
 #include "ending.h"
 #include "router_state.h"
 #include "watch.h"
@@ -230,6 +231,7 @@ static void apply_event(struct router *router, const struct redisReply *element)
     uint32_t node;
 
     event_decode(element, &event);
+    counting_event(router, &event);
     node = fleet_find(&router->fleet, event.node);
     switch (event.kind) {
     case EVENT_ROUTED:

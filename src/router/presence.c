@@ -30,6 +30,7 @@ static void on_presence(const struct redisReply *reply, void *arg)
     if (reply_i64(reply_at(reply, 0), &redis_ms))
         router->redis_ahead_ms = redis_ms - clock_now_ms();
     (void)reply_i64(reply_at(reply, 1), &router->queue_length);
+    router->metrics.round_trip_us = clock_monotonic_us() - router->beat_us;
 }
 
 static void presence_send(struct router *router)
@@ -48,6 +49,7 @@ static void presence_send(struct router *router)
     script_key(&args, router->keys.requests);
     script_arg(&args, router->id);
     script_arg(&args, json);
+    router->beat_us = clock_monotonic_us();
     (void)scripts_call(router->commands, SCRIPT_PRESENCE, &args, on_presence, router);
 }
 

@@ -19,8 +19,10 @@
 #include "base.h"
 #include "dispatch.h"
 #include "heal.h"
+#include "http.h"
 #include "intake.h"
 #include "listen.h"
+#include "measure.h"
 #include "presence.h"
 #include "record.h"
 #include "router_state.h"
@@ -99,12 +101,19 @@ static void on_commands_ready(void *arg)
     scripts_load(router->commands, on_scripts, router);
 }
 
+static void lose_redis(struct router *router)
+{
+    router->metrics.reconnects++;
+    router->metrics.durable = -1;
+    log_warn("event=redis_lost waiting=%u", (unsigned)window_count(&router->window));
+}
+
 static void on_commands_lost(void *arg)
 {
     struct router *router = arg;
 
     if (router->redis_ok)
-        log_warn("event=redis_lost waiting=%u", (unsigned)window_count(&router->window));
+        lose_redis(router);
     router->redis_ok = false;
     router->health_running = false;
     router->reconcile_running = false;
@@ -166,6 +175,7 @@ static void on_tick(void *arg)
     if (!router->redis_ok)
         return;
     presence_tick(router);
+    measure_tick(router);
     watch_tick(router);
     adopt_tick(router);
     heal_tick(router);
@@ -349,6 +359,8 @@ struct router *router_new(const struct options_program *program, const struct op
         connect_as(router, "orion-router:listen", ROUTER_BLOCK_MS + ROUTER_COMMAND_TIMEOUT_MS,
                    on_listen_ready, on_listen_lost);
     router_turn_init(router, on_turn);
+    metrics_init(&router->metrics);
+    router->started_s = clock_wall_s();
     return router;
 }
 
@@ -358,6 +370,7 @@ int router_run(struct router *router)
 
     log_info("event=started program=orion-router version=%s router=%s prefix=%s", ORION_VERSION,
              router->id, router->keys.prefix);
+    router->http = http_new(router);
     redis_conn_start(router->commands);
     rc = loop_run(router->loop);
     log_info("event=stopped router=%s", router->id);
@@ -373,6 +386,7 @@ void router_free(struct router *router)
     redis_conn_free(router->commands);
     record_close(router);
     router_turn_done(router);
+    http_free(router->http);
     loop_free(router->loop);
     for (size_t i = 0; i < sizeof router->core_memory / sizeof router->core_memory[0]; i++)
         free(router->core_memory[i]);

@@ -27,12 +27,14 @@
 #include "common/redis_url.h"
 
 #include "fleet.h"
+#include "metrics.h"
 #include "policy_feed.h"
 #include "router_config.h"
 #include "tap.h"
 #include "window.h"
 
 struct event;
+struct http;
 struct loop;
 struct recent_cancel;
 
@@ -119,6 +121,13 @@ struct router {
     char control_id[STREAM_ID_MAX + 1], events_id[STREAM_ID_MAX + 1]; /* read up to here */
     struct recent_cancel *cancels; /* ring of the newest cancels: see cancels.c */
     size_t cancels_next;
+
+    /* counting.c, measure.c, metrics_text.c, http.c */
+    struct metrics metrics;
+    struct http *http;              /* NULL: off */
+    int64_t started_s;              /* wall clock, for the metrics page only */
+    int64_t measure_ms, durable_ms; /* monotonic: next look */
+    int64_t beat_us; /* monotonic: when the heartbeat that is not answered yet was sent */
 
     /* periodic work: monotonic times of the next one */
     int64_t presence_ms, health_ms, lengths_ms, adopt_ms, sweep_ms, housekeeping_ms, reconcile_ms,

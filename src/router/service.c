@@ -30,6 +30,12 @@ static const char *const kind_names[] = {
 };
 _Static_assert(sizeof kind_names / sizeof kind_names[0] == SERVICE_KIND_COUNT, "one name per kind");
 
+bool service_node_is_hot(const struct node *node)
+{
+    return node->is_hot ||
+           (node->state == NODE_UNAVAILABLE && strcmp(node->health.reason, "hot") == 0);
+}
+
 static enum service_kind kind_of(const struct node *node)
 {
     switch (node->state) {
@@ -38,12 +44,12 @@ static enum service_kind kind_of(const struct node *node)
     case NODE_LATE:
         return SERVICE_LATE;
     case NODE_UP:
-        return node->drained ? SERVICE_DRAINED : node->is_hot ? SERVICE_HOT : SERVICE_UP;
     case NODE_UNAVAILABLE:
         if (node->drained)
             return SERVICE_DRAINED;
-        return node->is_hot || strcmp(node->health.reason, "hot") == 0 ? SERVICE_HOT
-                                                                       : SERVICE_UNAVAILABLE;
+        if (service_node_is_hot(node))
+            return SERVICE_HOT;
+        return node->state == NODE_UP ? SERVICE_UP : SERVICE_UNAVAILABLE;
     case NODE_NEW:
     case NODE_STATE_COUNT:
         break;
@@ -101,10 +107,17 @@ void service_fleet_text(const struct fleet *fleet, uint32_t waiting, char *buf, 
     add(&line, ", %u waiting", (unsigned)waiting);
 }
 
+void service_redis_text(const struct router *router, char *buf, size_t cap)
+{
+    const char *server = router->url.path[0] ? router->url.path : router->url.host;
+    const char *why = redis_conn_why(router->commands);
+
+    (void)snprintf(buf, cap, "waiting for Redis at %s%s%s", server, why[0] ? ": " : "", why);
+}
+
 void service_tick(struct router *router)
 {
     int64_t now_ms = clock_now_ms();
-    const char *server = router->url.path[0] ? router->url.path : router->url.host;
     char text[SERVICE_TEXT_MAX];
 
     if (notify_alive_interval_ms() == 0 || now_ms < router->service_ms)
@@ -115,8 +128,7 @@ void service_tick(struct router *router)
                            window_count(&router->window) + window_parked_count(&router->window),
                            text, sizeof text);
     } else {
-        (void)snprintf(text, sizeof text, "waiting for Redis at %s: %s", server,
-                       redis_conn_why(router->commands));
+        service_redis_text(router, text, sizeof text);
     }
     notify_status(text);
 }

@@ -8,13 +8,21 @@
  *     waiting for Redis at 10.0.0.2: Connection refused
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct fleet;
+struct node;
 struct router;
 
 #define SERVICE_TEXT_MAX 448
+
+/* Why there is no work with Redis. Cut at cap. */
+void service_redis_text(const struct router *router, char *buf, size_t cap);
+
+/* Too hot for work, as the node says itself or by this router's temp_max? */
+bool service_node_is_hot(const struct node *node);
 
 /* The fleet and the queue in words: each kind of trouble with its number and the first node that
  * has it. `waiting` counts requests that no node has. Cut at cap. */

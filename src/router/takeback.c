@@ -13,6 +13,7 @@
 
 #include "base.h"
 #include "cancels.h"
+#include "counting.h"
 #include "router_state.h"
 
 #define TAKEBACK_PAGE      8 /* entries read at a time: each may be large */
@@ -49,6 +50,7 @@ static void on_takeback(const struct redisReply *reply, void *arg)
         if (span_is(result, "requeued")) {
             log_info("event=taken_back request_id=%s node=%s mode=%s", takeback->request_id,
                      takeback->node, mode_name(takeback->mode));
+            counting_taken_back(router, mode_name(takeback->mode));
             router->lengths_ms = clock_now_ms();
         } else {
             log_debug("event=not_taken_back request_id=%s node=%s why=%.*s", takeback->request_id,

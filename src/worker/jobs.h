@@ -99,7 +99,9 @@ struct job {
     bool is_start_sent; /* start.lua went out at least once */
     int64_t queued_ms, run_ms;
     unsigned long shortages; /* buf_shortages() when it began */
+    int64_t first_ms;        /* from the start of the run to its first piece; -1: none came */
     bool was_resident;       /* the model, when the call went out */
+    bool was_cached;         /* the prompt, mostly, as far as its speed tells (rates.h) */
     struct http_call *call;  /* NULL: none, or ended */
     int http_status;
     struct lines lines;

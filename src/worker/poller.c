@@ -63,6 +63,7 @@ static void on_failure(struct worker *w, const char *why)
     if (poller->ps.n > 0) {
         poller->ps.n = 0;
         node_on_resident(w);
+        counters_on_resident(w);
         probe_on_resident(w);
     }
     set_state(w, OLLAMA_DOWN, why);

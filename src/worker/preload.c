@@ -41,6 +41,7 @@ static void tell(struct worker *w, const char *model, int64_t run_ms, const char
         log_info("event=not_preloaded node=%s model=%s run_ms=%s why=\"%s\"", w->config.node_id,
                  model, took, error);
     } else {
+        w->counters.preloads++;
         log_info("event=preloaded node=%s model=%s run_ms=%s", w->config.node_id, model, took);
     }
     (void)redis_command_event(w->session.commands, &w->keys, error ? 10 : 8, argv);

@@ -13,12 +13,12 @@
 static void log_end(const struct job *job, const char *told)
 {
     log_info("event=job_done request_id=%s node=%s attempt=%lld model=%s verdict=%s code=%s "
-             "redis=%s queued_ms=%lld run_ms=%lld tokens=%lld",
+             "redis=%s queued_ms=%lld first_ms=%lld run_ms=%lld tokens=%lld loaded=%d cached=%d",
              job->request_id, job->worker->config.node_id, (long long)job->attempt,
              job->model_name[0] ? job->model_name : "-", job->verdict,
              job->ending.kind == ENDING_ERROR ? job->ending.code : "-", told,
-             (long long)job->queued_ms, (long long)job->run_ms,
-             (long long)job->answer.stats.eval_count);
+             (long long)job->queued_ms, (long long)job->first_ms, (long long)job->run_ms,
+             (long long)job->answer.stats.eval_count, !job->was_resident, job->was_cached);
 }
 
 static void settle(struct job *job, const struct redisReply *reply)
@@ -27,6 +27,8 @@ static void settle(struct job *job, const struct redisReply *reply)
 
     (void)span_copy(reply_span(reply_at(reply, 0)), told, sizeof told);
     log_end(job, told);
+    if (span_is(span_str(told), "lost"))
+        job->worker->counters.refused_ends++;
     if (job->ending.kind == ENDING_DONE)
         job_log_content(job, buf_span(&job->response), "answer");
     if (log_repeat_end(&job->worker->jobs.refused))
@@ -129,6 +131,20 @@ static void done_fields(struct script_args *args, const struct job *job)
         field(args, "dropped", job->dropped);
 }
 
+/* What routers count by; see finish.lua. */
+static void event_fields(struct script_args *args, const struct job *job)
+{
+    const struct answer_stats *stats = &job->answer.stats;
+
+    field_i64(args, "event.queued_ms", job->queued_ms);
+    if (job->first_ms >= 0)
+        field_i64(args, "event.first_ms", job->first_ms);
+    field_i64(args, "event.prompt_tokens", stats->prompt_eval_count);
+    field_i64(args, "event.tokens", stats->eval_count);
+    field(args, "event.loaded", job->was_resident ? "0" : "1");
+    field(args, "event.cached", job->was_cached ? "1" : "0");
+}
+
 static void error_fields(struct script_args *args, const struct job *job)
 {
     field(args, "code", job->ending.code);
@@ -167,6 +183,7 @@ static bool send_finish(struct job *job)
     field_i64(&args, FIELD_ATTEMPT, job->attempt);
     if (is_done) {
         done_fields(&args, job);
+        event_fields(&args, job);
     } else {
         error_fields(&args, job);
     }

@@ -15,6 +15,14 @@
 
 /* --- the answer ------------------------------------------------------------------------------- */
 
+/* Prompts of the model that were served from the prefix cache. */
+static uint32_t hits_of(const struct worker *w, const char *model_name)
+{
+    const struct rates_model *model = rates_find(&w->node.rates, span_str(model_name));
+
+    return model ? model->hits : 0;
+}
+
 static void learn(struct job *job)
 {
     struct worker *w = job->worker;
@@ -30,7 +38,10 @@ static void learn(struct job *job)
     };
 
     probe_clear(w, job->model_name);
+    uint32_t hits = hits_of(w, job->model_name);
+
     node_learn(w, job->model_name, &sample, (struct span){job->session, job->session_len});
+    job->was_cached = hits_of(w, job->model_name) > hits;
 }
 
 /* What does not fit was refused for its size, or because memory ran out meanwhile; the latter may
@@ -123,8 +134,10 @@ static void on_data(struct span bytes, void *arg)
             job_stop(job, VERDICT_EVENT_HTTP_STATUS, buf_span(&job->refusal));
         return;
     }
-    if (job->times.last_piece_ms == 0)
+    if (job->times.last_piece_ms == 0) {
+        job->first_ms = now_ms - job->times.started_ms;
         first_piece(job);
+    }
     job->times.last_piece_ms = now_ms;
     if (job->kind == REQUEST_EMBED) {
         judge(job, answer_add_body(&job->answer, bytes));
@@ -205,6 +218,7 @@ void run_start(struct job *job, int64_t redis_ms)
 
     prepare(job);
     job->shortages = buf_shortages();
+    job->first_ms = -1;
     job->queued_ms = redis_ms > job->submitted_ms ? redis_ms - job->submitted_ms : 0;
     job->times = (struct job_times){
         .started_ms = now_ms,

@@ -4,9 +4,9 @@
 /*
  * Owns everything of orion-worker and wires it: the loop, the connections, the jobs. The modules
  * around it (session, reconcile, feed, control, jobs, run, publish, node, beat, poller, probe,
- * leave, service) are parts of one struct; each takes a `struct worker *`, keeps its own part, and
- * calls the others by their headers only. Not thread-safe: one event loop per process. Never
- * blocks, but for what redis_conn.h says about host names.
+ * leave, service, counters) are parts of one struct; each takes a `struct worker *`, keeps its own
+ * part, and calls the others by their headers only. Not thread-safe: one event loop per process.
+ * Never blocks, but for what redis_conn.h says about host names.
  */
 
 #include "common/keys.h"
@@ -14,6 +14,7 @@
 
 #include "beat.h"
 #include "control.h"
+#include "counters.h"
 #include "feed.h"
 #include "jobs.h"
 #include "leave.h"
@@ -57,6 +58,7 @@ struct worker {
     struct preload preload;
     struct leave leave;
     struct service service;
+    struct counters counters;
     int exit_status;
 };
 

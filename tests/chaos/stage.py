@@ -35,7 +35,7 @@ MODELS = ("gemma3:1b,load=5ms,gen_tps=100,prompt_tps=1e6,tokens=12",
 ROUTER_SETTINGS = {"node_late": f"{SLOW}s", "node_lost": f"{2 * SLOW}s", "model_wait": "10s",
                    "max_attempts": 5, "prefetch": 1, "response_ttl": "15m",
                    "priority_age": "2s",  # so that low does not starve within a timeout
-                   "log_level": "debug"}
+                   "log_level": "debug", "http_listen": ""}
 WORKER_SETTINGS = {"health_interval": "200ms", "drain_timeout": "1s", "stall_timeout": "1s",
                    "first_byte_timeout": "2s", "reply_max": "256KiB", "chunk_interval": "10ms",
                    "slots": 2, "log_level": "debug"}

@@ -27,7 +27,8 @@ from root import Root
 from sim import Sim
 
 GROUP_ROUTERS, GROUP_WORKERS = "inference-routers", "inference-workers"
-ROUTER_SETTINGS = {"node_late": "2s", "node_lost": "4s", "model_wait": "2s", "log_level": "debug"}
+ROUTER_SETTINGS = {"node_late": "2s", "node_lost": "4s", "model_wait": "2s", "log_level": "debug",
+                   "http_listen": ""}
 WORKER_SETTINGS = {"health_interval": "150ms", "drain_timeout": "2s", "log_level": "debug"}
 CHAT = "gemma3:1b,load=20ms,gen_tps=2000,prompt_tps=100000,tokens=12"
 OTHER = "qwen2.5:0.5b,load=20ms,gen_tps=2000,prompt_tps=100000,tokens=12"

@@ -31,12 +31,14 @@ static void test_a_requeue_leaves_the_request_at_the_origin_and_nowhere_else(voi
     const char *answered =
         CALL(fx, REQUEUE, .entry = id, .attempt = "2", .tried = "n1", .last_error = "busy");
     expect_requeued(fx, answered, " attempt=2 tried=n1 last_error=busy");
-    assert_string_equal(hash_text(fx, JOB), text_of("attempt=2 entry=%s state=queued ttl_ms=60000",
-                                                    last_id(fx, REQUESTS)));
+    assert_string_equal(
+        hash_text(fx, JOB),
+        text_of("attempt=2 entry=%s router=rt1 state=queued ttl_ms=60000", last_id(fx, REQUESTS)));
     assert_ttl(fx, JOB, LEFT_MS + TTL_MS);
     assert_string_equal(answer(fx, "EXISTS %s", CALLBACK), "0");
-    assert_string_equal(stream_text(fx, EVENTS),
-                        "event=requeued request_id=r1 node=n1 attempt=2 model=m why=busy");
+    assert_string_equal(
+        stream_text(fx, EVENTS),
+        "event=requeued request_id=r1 node=n1 attempt=2 model=m why=busy routed_by=rt1");
     REFUSES(fx, "lost", REQUEUE, .entry = id, .attempt = "2");
     REFUSES(fx, "lost", REQUEUE, .entry = id, .attempt = "2", .delivery = "unstarted");
 }
@@ -200,8 +202,9 @@ static void test_what_a_lost_node_had_counts_as_an_attempt(void **state)
     const char *answered = CALL(fx, TAKEBACK, .entry = id, .delivery = "lost", .status = "1");
     expect_requeued(fx, answered,
                     " attempt=2 tried=n1 last_error=node n1 was lost while it had the request");
-    assert_string_equal(hash_text(fx, JOB), text_of("attempt=2 entry=%s state=queued ttl_ms=60000",
-                                                    last_id(fx, REQUESTS)));
+    assert_string_equal(
+        hash_text(fx, JOB),
+        text_of("attempt=2 entry=%s router=rt1 state=queued ttl_ms=60000", last_id(fx, REQUESTS)));
     assert_ttl(fx, JOB, LEFT_MS + TTL_MS);
     assert_string_equal(stream_text(fx, CALLBACK),
                         "type=status request_id=r1 attempt=2 state=retrying node=n1");

@@ -22,7 +22,7 @@ static void test_a_cancel_marks_a_job_that_is_underway(void **state)
     assert_string_equal(CALL(fx, CANCEL, .control_id = "5-1", .control_ms = "5"), "routed");
     assert_string_equal(
         hash_text(fx, JOB),
-        text_of("attempt=1 cancel=5 entry=%s node=n1 state=routed ttl_ms=60000", id));
+        text_of("attempt=1 cancel=5 entry=%s node=n1 router=rt1 state=routed ttl_ms=60000", id));
     assert_ttl(fx, JOB, LEFT_MS + TTL_MS);
     assert_string_equal(last_applied(fx), "5-1");
     fixture_ok(fx, "HSET %s state running", JOB);

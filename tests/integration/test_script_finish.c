@@ -15,15 +15,31 @@ static void test_a_finish_leaves_one_terminal_entry_and_a_job_that_is_done(void 
         "finished");
     assert_string_equal(stream_text(fx, CALLBACK), "type=done request_id=r1");
     assert_ttl(fx, CALLBACK, TTL_MS);
-    assert_string_equal(hash_text(fx, JOB),
-                        text_of("attempt=1 code= entry=%s node=n1 state=done ttl_ms=60000", id));
+    assert_string_equal(
+        hash_text(fx, JOB),
+        text_of("attempt=1 code= entry=%s node=n1 router=rt1 state=done ttl_ms=60000", id));
     assert_ttl(fx, JOB, TTL_MS);
     assert_string_equal(stream_text(fx, NODE), "");
     assert_string_equal(pending_text(fx, NODE), "");
     assert_string_equal(answer(fx, "EXISTS %s", DEAD), "0");
     assert_string_equal(stream_text(fx, EVENTS),
                         "event=done request_id=r1 node=n1 attempt=1 model=m code= error= "
-                        "run_ms=12");
+                        "run_ms=12 routed_by=rt1");
+}
+
+static void test_fields_for_the_event_are_not_in_the_reply(void **state)
+{
+    struct redis_fixture *fx = *state;
+    const char *id = submit_started(fx);
+
+    fixture_ok(fx, "DEL %s", EVENTS);
+    assert_string_equal(CALL(fx, FINISH, .entry = id, .event = "done", .code = "", .error = "",
+                             .more_args = LIST("type", "done", "event.tokens", "5", "x", "y")),
+                        "finished");
+    assert_string_equal(stream_text(fx, CALLBACK), "type=done x=y");
+    assert_string_equal(stream_text(fx, EVENTS),
+                        "event=done request_id=r1 node=n1 attempt=1 model=m code= error= "
+                        "run_ms=12 routed_by=rt1 tokens=5");
 }
 
 static void test_a_finish_is_done_once(void **state)
@@ -215,6 +231,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_a_finish_leaves_one_terminal_entry_and_a_job_that_is_done),
+        TEST(test_fields_for_the_event_are_not_in_the_reply),
         TEST(test_a_finish_is_done_once),
         TEST(test_an_older_process_of_the_node_finishes_nothing),
         TEST(test_an_entry_that_is_not_pending_here_is_not_finished),

@@ -21,9 +21,10 @@ static void test_a_move_leaves_the_request_on_the_node_and_nowhere_else(void **s
                   text_of("request_id=r1 model=m prompt=hi metadata=mine attempt=1 origin_id=%s "
                           "submitted_ms=" SUBMITTED " deadline_ms=",
                           origin));
-    assert_string_equal(hash_text(fx, JOB), text_of("attempt=1 entry=%s node=n1 state=routed "
-                                                    "ttl_ms=60000",
-                                                    moved + 6));
+    assert_string_equal(hash_text(fx, JOB),
+                        text_of("attempt=1 entry=%s node=n1 router=rt1 state=routed "
+                                "ttl_ms=60000",
+                                moved + 6));
     assert_ttl(fx, JOB, LEFT_MS + TTL_MS);
     assert_string_equal(stream_text(fx, CALLBACK), "");
     assert_string_equal(stream_text(fx, EVENTS),

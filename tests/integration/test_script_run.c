@@ -16,8 +16,9 @@ static void test_a_start_marks_the_job_and_writes_an_event(void **state)
 
     fixture_ok(fx, "DEL %s", EVENTS);
     assert_string_equal(CALL(fx, START, .entry = id), "started <ms>");
-    assert_string_equal(hash_text(fx, JOB),
-                        text_of("attempt=1 entry=%s node=n1 state=running ttl_ms=60000", id));
+    assert_string_equal(
+        hash_text(fx, JOB),
+        text_of("attempt=1 entry=%s node=n1 router=rt1 state=running ttl_ms=60000", id));
     assert_ttl(fx, JOB, LEFT_MS + TTL_MS);
     assert_string_equal(pending_text(fx, NODE), text_of("%s n1 x1", id));
     assert_string_equal(stream_text(fx, CALLBACK), "");

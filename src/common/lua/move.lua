@@ -98,7 +98,8 @@ local id = redis.call('XADD', KEYS[2], '*', unpack(fields))
 if job.err then
   redis.call('DEL', KEYS[3])
 end
-redis.call('HSET', KEYS[3], 'state', 'routed', 'node', ARGV[4], 'entry', id, 'attempt', attempt, 'ttl_ms', ARGV[12])
+redis.call('HSET', KEYS[3], 'state', 'routed', 'node', ARGV[4], 'entry', id, 'attempt', attempt, 'ttl_ms', ARGV[12],
+  'router', ARGV[2])
 redis.call('HDEL', KEYS[3], 'cancel')
 redis.call('PEXPIRE', KEYS[3], left_ms + ARGV[12])
 redis.call('XACK', KEYS[1], ARGV[1], ARGV[3])

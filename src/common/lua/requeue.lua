@@ -20,7 +20,7 @@ if #entry == 0 then
   redis.call('XACK', KEYS[1], ARGV[1], ARGV[4])
   return {'lost'}
 end
-local job = redis.pcall('HMGET', KEYS[3], 'state', 'entry', 'cancel', 'ttl_ms')
+local job = redis.pcall('HMGET', KEYS[3], 'state', 'entry', 'cancel', 'ttl_ms', 'router')
 if job[1] == 'done' or (job[2] and job[2] ~= ARGV[4]) then
   redis.call('XACK', KEYS[1], ARGV[1], ARGV[4])
   redis.call('XDEL', KEYS[1], ARGV[4])
@@ -63,5 +63,5 @@ if ARGV[10] == '1' then
   end
 end
 redis.pcall('XADD', KEYS[5], 'MAXLEN', '~', 10000, '*', 'event', 'requeued', 'request_id', ARGV[5], 'node', ARGV[2],
-  'attempt', ARGV[6], 'model', ARGV[11], 'why', ARGV[8])
+  'attempt', ARGV[6], 'model', ARGV[11], 'why', ARGV[8], 'routed_by', job[5] or '')
 return {'requeued', id}

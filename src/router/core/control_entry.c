@@ -5,6 +5,9 @@
 #include "common/reply.h"
 #include "common/request.h"
 
+/* A year in ms; more than any token count. What is larger is nonsense: anybody may write events. */
+#define EVENT_NUMBER_MAX INT64_C(31536000000)
+
 static struct span field(const struct redisReply *entry, const char *name)
 {
     return reply_span(reply_field(reply_at(entry, 1), name));
@@ -45,6 +48,26 @@ static const struct {
     {"queued", EVENT_QUEUED},       {"preloaded", EVENT_PRELOADED},
 };
 
+static int64_t number(const struct redisReply *entry, const char *name)
+{
+    int64_t n = -1;
+
+    return span_to_i64(field(entry, name), &n) && n >= 0 && n <= EVENT_NUMBER_MAX ? n : -1;
+}
+
+static void run_decode(const struct redisReply *entry, struct metric_run *ret)
+{
+    *ret = (struct metric_run){
+        .queued_ms = number(entry, "queued_ms"),
+        .first_ms = number(entry, "first_ms"),
+        .run_ms = number(entry, "run_ms"),
+        .prompt_tokens = number(entry, "prompt_tokens"),
+        .tokens = number(entry, "tokens"),
+        .loaded = span_is(field(entry, "loaded"), "1"),
+        .cached = span_is(field(entry, "cached"), "1"),
+    };
+}
+
 void event_decode(const struct redisReply *entry, struct event_entry *ret)
 {
     struct span name = field(entry, "event");
@@ -53,6 +76,8 @@ void event_decode(const struct redisReply *entry, struct event_entry *ret)
         .node = field(entry, "node"),
         .router = field(entry, "router"),
         .model = field(entry, "model"),
+        .code = field(entry, "code"),
+        .routed_by = field(entry, "routed_by"),
         .run_ms = -1,
     };
     for (size_t i = 0; i < sizeof event_names / sizeof event_names[0]; i++) {
@@ -61,6 +86,8 @@ void event_decode(const struct redisReply *entry, struct event_entry *ret)
     }
     ret->is_failure = ret->kind == EVENT_REQUEUED && !ret->router.ptr;
     ret->is_loaded = ret->kind == EVENT_PRELOADED && !field(entry, "error").ptr;
-    if (span_is(name, "done"))
-        (void)span_to_i64(field(entry, "run_ms"), &ret->run_ms);
+    if (span_is(name, "done")) {
+        run_decode(entry, &ret->run);
+        ret->run_ms = ret->run.run_ms;
+    }
 }

@@ -10,6 +10,8 @@
 
 #include "common/span.h"
 
+#include "metrics.h"
+
 struct redisReply;
 
 enum control_op {
@@ -49,9 +51,12 @@ struct event_entry {
     struct span node;   /* absent if none was involved */
     struct span router; /* who wrote it; absent: a worker */
     struct span model;
-    bool is_failure; /* the node failed the request */
-    bool is_loaded;  /* EVENT_PRELOADED: the model is in memory */
-    int64_t run_ms;  /* EVENT_ENDED with success; -1 if not given */
+    struct span code;      /* absent or empty: none */
+    struct span routed_by; /* the router that gave the request to the node; absent if unknown */
+    bool is_failure;       /* the node failed the request */
+    bool is_loaded;        /* EVENT_PRELOADED: the model is in memory */
+    int64_t run_ms;        /* EVENT_ENDED with success; -1 if not given */
+    struct metric_run run; /* EVENT_ENDED with success */
 };
 
 void event_decode(const struct redisReply *entry, struct event_entry *ret);

@@ -269,6 +269,7 @@ int fleet_health(struct fleet *fleet, struct span node_id, struct span json, str
     fleet->seen[index] = true;
     if (node_health_decode(json, node_id, &health, err) < 0)
         return refuse_value(node, ret_change, err);
+    node_figures_decode(json, &node->figures);
     health_accept(fleet, node, &health, at.now_ms, ret_change);
     change_state(node, silence_event(fleet, node, at), ret_change);
     return 0;

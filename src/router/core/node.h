@@ -28,6 +28,7 @@
 
 #include "common/node_id.h"
 
+#include "node_figures.h"
 #include "node_health.h"
 
 enum node_state {
@@ -80,6 +81,7 @@ struct node {
     int64_t heard_ms;                /* monotonic time at which last_seen_ms last changed */
     uint64_t news_hash;              /* of what was refused last */
     struct node_health health;       /* the last good value; its spans are absent */
+    struct node_figures figures;     /* of the last good value */
     struct node_models models;       /* installed or resident */
     struct node_few_models resident; /* of `models` */
     struct node_few_models suspect;  /* of `models` */

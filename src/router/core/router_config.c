@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "common/err.h"
+#include "common/listen_address.h"
 #include "common/node_id.h"
 #include "common/setting_rows.h"
 
@@ -33,6 +34,14 @@ const struct setting router_settings[] = {
      .why = "This router's name, unlike any other router's; empty: the host name.",
      .check = node_id_check},
     SETTING_ROW_LOG_LEVEL(router_config),
+    {.key = "http_listen",
+     .type = SETTING_TEXT,
+     TEXT(http_listen),
+     .default_text = "127.0.0.1:9464",
+     .needs_restart = true,
+     .why = "Where /metrics, /healthz and /readyz are served, without a password: address:port; "
+            "empty: nowhere.",
+     .check = setting_check_listen},
     {.key = "window",
      .type = SETTING_NUMBER,
      AT(window),

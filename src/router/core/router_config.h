@@ -19,7 +19,8 @@ struct router_config {
     char prefix[128];              /* of every Redis key; at most SETTING_PREFIX_MAX bytes */
     char router_id[65];            /* "": the daemon makes one of the host name at start */
     char log_level[16];
-    int64_t window; /* requests held in memory */
+    char http_listen[80]; /* address:port; "": no HTTP */
+    int64_t window;       /* requests held in memory */
     int64_t max_queue;
     int64_t default_timeout_ms;
     int64_t request_max_bytes;

@@ -191,6 +191,16 @@ static void add_sizes(struct buf *out, const struct health *health)
     (void)buf_add_str(out, "}");
 }
 
+static void add_counters(struct buf *out, const struct health *health)
+{
+    add_name(out, "counters");
+    (void)buf_add_str(out, "{");
+    add_integer(out, "refused_ends", health->refused_ends);
+    add_integer(out, "swaps", health->swaps);
+    add_integer(out, "preloads", health->preloads);
+    (void)buf_add_str(out, "}");
+}
+
 bool health_encode(const struct health *health, struct buf *out)
 {
     (void)buf_add_str(out, "{");
@@ -211,6 +221,7 @@ bool health_encode(const struct health *health, struct buf *out)
     add_integer(out, "sessions_max", (int64_t)health->sessions_max);
     add_text(out, "agent_version", span_str(health->agent_version));
     add_text(out, "ollama_version", span_str(health->ollama_version));
+    add_counters(out, health);
     add_integer(out, "epoch", health->epoch);
     return !out->failed;
 }

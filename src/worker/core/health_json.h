@@ -14,7 +14,8 @@
  * (models that hung here and have not been cleared) and `epoch`, and in `rates` `hits` (prompts
  * served from the prefix cache); `sizes_mb`
  * (MiB on disk by installed model), `loading` (the model being loaded ahead of need, or null) and
- * `sessions_max` (conversations of one model whose caches stay warm).
+ * `sessions_max` (conversations of one model whose caches stay warm); `counters`
+ * (what this process has counted since it started).
  */
 
 #include <stdbool.h>
@@ -53,6 +54,7 @@ struct health {
     int slots;
     int in_flight;
     int64_t epoch;
+    int64_t refused_ends, swaps, preloads; /* counters.h */
     const struct rates *rates;
     const struct warm_sessions *sessions;
     const char *agent_version;

@@ -1,0 +1,300 @@
+"""The router over HTTP: figures that add up, health, and clients that misbehave."""
+
+import http.client
+import json
+import os
+import re
+import socket
+import urllib.parse
+
+import pytest
+
+from cluster import SLOW_CHAT, wait_until
+from process import SLOW, stays_true
+from scrape import Page, address, get, page, promtool
+
+ANY_PORT = "127.0.0.1:0"
+DONE = {"outcome": "done"}
+
+
+def fleet(cluster, n=2, routers=1, *models):
+    """(routers, Ollamas)"""
+    sims = [cluster.sim(*models) for _ in range(n)]
+    them = [cluster.router(f"router-{i + 1}", http_listen=ANY_PORT) for i in range(routers)]
+    for i, sim in enumerate(sims, 1):
+        cluster.worker(f"pi-{i}", sim)
+    return them, sims
+
+
+def table():
+    """Names in the table of the sources."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    path = os.path.join(here, "..", "..", "src", "router", "core", "metrics_table.c")
+    with open(path, encoding="utf-8") as file:
+        return set(re.findall(r'\(METRIC_[A-Z_]+,\s*"([a-z_]+)"', file.read()))
+
+
+def test_the_page_has_every_metric_once_and_prometheus_likes_it(cluster):
+    (router,), _ = fleet(cluster, 1)
+    cluster.ask()
+    cluster.ask(model="none-such")
+    wait_until(lambda: page(router).value("orion_requests_total", **DONE) == 1, "it is counted")
+    found = page(router)
+    assert len(table()) > 45 and found.names == table()
+    for family in table():
+        assert found.text.count(f"# TYPE {family} ") == found.text.count(f"# HELP {family} ") == 1
+    checked = promtool("check", "metrics", input=found.text)
+    if checked is None:
+        pytest.skip("promtool is not installed (package prometheus or promtool)")
+    assert checked.returncode == 0 and not checked.stdout and not checked.stderr, checked
+
+
+def test_two_routers_together_count_each_request_once(cluster):
+    routers, _ = fleet(cluster, 2, 2)
+    ids = [cluster.submit() for _ in range(30)]
+    ids += [cluster.submit(model="nomic-embed-text", input=["x"]) for _ in range(5)]
+    for request in ids:
+        cluster.read_reply(request)
+    for bad in ({"model": "none-such"}, {"timeout_ms": "x"}, {"messages": "x"}):
+        cluster.ask(**bad)
+    cluster.submit(request_id=ids[0])
+
+    def total(name, **labels):
+        return sum(page(r).value(name, **labels) or 0 for r in routers)
+
+    wait_until(lambda: total("orion_requests_total", **DONE) == 35, "all are counted")
+    wait_until(lambda: total("orion_duplicates_total") == 1, "the duplicate is counted")
+    assert total("orion_requests_total", model="gemma3:1b", outcome="done") == 30
+    assert total("orion_requests_total", model="other", outcome="unknown_model") == 1
+    assert total("orion_requests_total", outcome="invalid_request") == 2
+    assert total("orion_requests_total") == 38
+    assert total("orion_moves_total") == 35 <= total("orion_decisions_total")
+    assert total("orion_tokens_total", model="gemma3:1b", kind="output") == 30 * 12
+    for name in ("request", "first_token", "queue", "run"):
+        assert total(f"orion_{name}_seconds_count") == 35, name
+        assert total(f"orion_{name}_seconds_bucket", le="+Inf") == 35, name
+    assert 1 <= total("orion_cold_starts_total", model="gemma3:1b") <= 30
+    for router in routers:
+        wait_until(lambda r=router: page(r).value("orion_routers") == 2, "it knows both")
+    assert total("orion_requests_received_total") >= 36
+
+
+def test_retries_takebacks_cancels_and_reconnects_are_counted(cluster):
+    (router,), sims = fleet(cluster, 2, 1, SLOW_CHAT)
+    request = cluster.submit()
+    node = cluster.wait_running(request)
+    cluster.daemon(node).freeze()
+    wait_until(lambda: page(router).value("orion_takebacks_total", why="lost") == 1, "taken back")
+    other = cluster.wait_running(request)
+    assert other != node
+    assert page(router).value("orion_node_up", node=node) == 0
+    assert page(router).value("orion_nodes", state="lost") == 1
+    cluster.cancel(request)
+    cluster.read_reply(request)
+    wait_until(lambda: page(router).value("orion_requests_total", outcome="cancelled") == 1,
+               "the cancel is counted")
+    cluster.daemon(node).thaw()
+    cluster.wait_available(node)
+    sims[0].fault("status=oom500,count=1")
+    sims[1].fault("status=oom500,count=1")
+    request = cluster.submit()
+    wait_until(lambda: page(router).value("orion_retries_total") >= 1, "the retry is counted")
+    cluster.cancel(request)
+    cluster.read_reply(request)
+    assert page(router).value("orion_redis_reconnects_total") == 0
+    cluster.redis.stop()
+    wait_until(lambda: page(router).value("orion_redis_up") == 0, "Redis is seen to be away")
+    cluster.redis.start()
+    wait_until(lambda: page(router).value("orion_redis_up") == 1, "and back")
+    assert page(router).value("orion_redis_reconnects_total") == 1
+
+
+def test_a_request_in_the_queue_and_the_model_without_a_home_are_seen(cluster):
+    (router,), _ = fleet(cluster, 1, 1, SLOW_CHAT)
+    running = cluster.submit()
+    cluster.wait_running(running)
+    waiting = [cluster.submit(priority=p) for p in ("high", "low", "low")]
+
+    def value(name, **labels):
+        return page(router).value(name, **labels)
+
+    wait_until(lambda: value("orion_queue_requests") == 3, "three wait")
+    assert value("orion_queue_requests", priority="low") == 2
+    assert value("orion_model_waiting", model="gemma3:1b") == 3
+    assert value("orion_model_nodes", model="gemma3:1b") == 1
+    wait_until(lambda: value("orion_queue_oldest_seconds") > 0.3, "the oldest grows older")
+    cluster.daemon("pi-1").root.set(temp=80)
+    wait_until(lambda: value("orion_model_nodes", model="gemma3:1b") == 0, "no home")
+    assert value("orion_node_hot", node="pi-1") == 1 and value("orion_node_up", node="pi-1") == 0
+    for request in (running, *waiting):
+        cluster.cancel(request)
+        cluster.read_reply(request)
+
+
+def test_what_a_node_publishes_is_exported_and_what_it_does_not_know_is_not(cluster):
+    (router,), sims = fleet(cluster, 1)
+    bare = cluster.new_worker("pi-9", sims[0], log_level="info")
+    for name in os.listdir(bare.root.path):
+        os.rename(os.path.join(bare.root.path, name), bare.root.path + "-" + name)
+    bare.start()
+    cluster.wait_available("pi-9")
+    cluster.daemon("pi-1").root.set(temp=61.5, throttled=0x5, ram_used_pct=40)
+    wait_until(lambda: page(router).value("orion_node_temperature_celsius", node="pi-1") == 61.5,
+               "the temperature is there")
+    found = page(router)
+    assert found.value("orion_node_throttled", node="pi-1") == 1
+    assert found.value("orion_node_under_voltage", node="pi-1") == 1
+    assert found.value("orion_node_memory_ratio", node="pi-1") == 0.4
+    assert found.value("orion_node_temperature_celsius", node="pi-9") is None
+    assert found.value("orion_node_memory_ratio", node="pi-9") is None
+    assert found.value("orion_node_slots", node="pi-9") == 1
+    cluster.ask()
+    cluster.ask(model="qwen2.5:0.5b")
+    wait_until(lambda: page(router).value("orion_node_tokens_per_second"), "the speed is there")
+
+
+def test_a_thousand_nodes_do_not_make_a_page_without_end(cluster):
+    router = cluster.router(http_listen=ANY_PORT)
+    now_ms = cluster.db.time()[0] * 1000
+    cluster.db.hset(cluster.keys.health, mapping={
+        f"n{i}": json.dumps({"available": True, "last_seen_ms": now_ms + 60_000, "slots": 1})
+        for i in range(1000)})
+    wait_until(lambda: page(router).value("orion_nodes", state="up") == 1000, "all are counted")
+    assert len(page(router).labels("orion_node_up", "node")) == 256
+
+
+def test_durability_is_what_redis_says(new_cluster):
+    for aof in (True, False):
+        cluster = new_cluster(aof=aof)
+        router = cluster.router(http_listen=ANY_PORT)
+        wait_until(lambda r=router: page(r).value("orion_redis_durable") is not None, "it is known")
+        assert page(router).value("orion_redis_durable") == aof
+
+
+# --- health -----------------------------------------------------------------------------------
+
+
+def test_healthz_and_readyz_say_why(new_cluster):
+    cluster = new_cluster(start=False)
+    router = cluster.new_router(http_listen=ANY_PORT).start()
+    where = address(router)
+    status, text, headers = get(where + "/healthz")
+    assert status == 200 and json.loads(text) == {"status": "ok"}
+    assert headers["Content-Type"] == "application/json"
+
+    def unready():
+        code, body, _ = get(where + "/readyz")
+        return code == 503 and json.loads(body)
+
+    told = wait_until(lambda: unready() and unready()["reasons"][0].count(": ") and unready(),
+                      "a reason")
+    assert told["ready"] is False and "waiting for Redis at" in told["reasons"][0]
+    cluster.redis.start()
+    wait_until(lambda: get(where + "/readyz")[0] == 200, "ready")
+    told = json.loads(get(where + "/readyz")[1])
+    assert told == {"ready": True, "reasons": [], "fleet": "0 nodes up, 0 waiting"}
+    assert get(where + "/")[0] == 200 and "/metrics" in get(where + "/")[1]
+    assert get(where + "/nothing")[0] == 404
+
+
+def test_an_empty_setting_listens_nowhere(cluster):
+    router = cluster.router()
+    assert "http_listening" not in router.log
+    with open(f"/proc/{router.pid}/net/tcp", encoding="ascii") as file:
+        listening = {line.split()[9] for line in file if line.split()[3] == "0A"}
+    mine = {os.readlink(f"/proc/{router.pid}/fd/{fd}")
+            for fd in os.listdir(f"/proc/{router.pid}/fd")}
+    assert not {f"socket:[{inode}]" for inode in listening} & mine
+
+
+def test_a_port_in_use_is_told_and_routing_goes_on(cluster):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        router = cluster.router(http_listen=listen)
+        cluster.worker("pi-1", cluster.sim())
+        assert f'event=http_failed listen={listen} why="Address already in use"' in router.log
+        assert cluster.ask().text
+    wait_until(lambda: "event=http_listening" in router.log, "it listens once the port is free", 15)
+    assert get(f"http://{listen}/healthz")[0] == 200
+
+
+# --- clients that misbehave -------------------------------------------------------------------
+
+
+def dial(where):
+    parts = urllib.parse.urlparse(where)
+    return socket.create_connection((parts.hostname, parts.port), timeout=30 * SLOW)
+
+
+def test_connections_that_never_end_are_cut_and_do_not_keep_others_out(cluster):
+    (router,), _ = fleet(cluster, 1)
+    where, fds = address(router), router.fds()
+    slow = []
+    for _ in range(40):  # more than there may be
+        slow.append(dial(where))
+        slow[-1].sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+    stays_true(lambda: router.fds() <= fds + 16 + 1, "no more than 16 connections", 1)
+    assert cluster.ask().text
+
+    def drip():
+        cut = 0
+        for one in slow:
+            try:
+                one.send(b"a")
+                one.setblocking(False)
+                cut += one.recv(1) == b""
+            except BlockingIOError:
+                pass
+            except OSError:
+                cut += 1
+        return cut >= 16
+
+    def serves():
+        try:
+            return get(where + "/healthz")[0] == 200
+        except OSError:
+            return False
+
+    wait_until(drip, "those that drip are cut", 20, 0.2)
+    wait_until(serves, "others are served", 40)
+    for one in slow:
+        one.close()
+    wait_until(lambda: router.fds() <= fds, "nothing is left", 30)
+    assert cluster.ask().text
+
+
+@pytest.mark.parametrize("request_, status", [
+    (b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\nabc", b" 405 "),
+    (b"DELETE / HTTP/1.1\r\nHost: x\r\n\r\n", b" 405 "),
+    (b"GET /metrics HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 100_000 + b"\r\n\r\n", b" 4"),
+    (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", b" 4"),
+    (b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", b""),
+    (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b""),
+    (b"\0" * 70_000, b""),
+], ids=["post", "delete", "long-header", "long-url", "two-lengths", "tls", "zeros"])
+def test_requests_that_make_no_sense_are_refused_and_the_connection_closed(cluster, request_,
+                                                                           status):
+    router = cluster.router(http_listen=ANY_PORT)
+    with dial(address(router)) as connection:
+        answer = b""
+        try:
+            connection.sendall(request_)
+            while piece := connection.recv(65536):
+                answer += piece
+        except ConnectionError:
+            pass
+        assert status in answer[:40], answer[:200]
+    assert get(address(router) + "/healthz")[0] == 200
+
+
+def test_one_request_per_connection_and_head_has_no_body(cluster):
+    router = cluster.router(http_listen=ANY_PORT)
+    parts = urllib.parse.urlparse(address(router))
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=5 * SLOW)
+    connection.request("HEAD", "/metrics")
+    answer = connection.getresponse()
+    assert answer.status == 200 and answer.read() == b"" and answer.headers["Connection"] == "close"
+    assert int(answer.headers["Content-Length"]) > 1000
+    assert isinstance(page(router), Page)
