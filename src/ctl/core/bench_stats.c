@@ -153,11 +153,14 @@ static double per_second(int64_t n, int64_t ms)
     return ms > 0 ? (double)n * 1000.0 / (double)ms : 0;
 }
 
-static void add_head(const struct bench_stats *stats, const struct bench_setup *setup, bool color,
-                     struct buf *out)
+static void add_head(const struct bench_stats *stats, const struct bench_setup *setup, size_t width,
+                     struct buf *ret)
 {
+    char bytes[2048];
+    struct buf fixed, *out = &fixed;
     char text[TEXT_NUMBER_SIZE];
 
+    text_fixed(out, bytes, sizeof bytes);
     (void)text_add(out, span_str(setup->model), 255);
     if (setup->per_minute > 0) {
         (void)buf_add_fmt(out, ", %" PRId64 " per minute", setup->per_minute);
@@ -167,9 +170,7 @@ static void add_head(const struct bench_stats *stats, const struct bench_setup *
     (void)buf_add_fmt(out, "%s: %zu of %" PRId64 " requests in %s: %zu done, ",
                       setup->interrupted ? ", interrupted" : "", stats->submitted, setup->requests,
                       text_duration(setup->elapsed_ms, text), stats->done);
-    text_style(out, color && stats->failed > 0, TEXT_BAD);
     (void)buf_add_fmt(out, "%zu failed", stats->failed);
-    text_style(out, color && stats->failed > 0, TEXT_PLAIN);
     for (size_t i = 0; i < stats->n_codes; i++) {
         (void)buf_add_str(out, i ? ", " : " (");
         (void)text_add(out, span_str(stats->codes[i].code), 32);
@@ -177,7 +178,8 @@ static void add_head(const struct bench_stats *stats, const struct bench_setup *
     }
     if (stats->retried > 0)
         (void)buf_add_fmt(out, ", %zu after a retry", stats->retried);
-    (void)buf_add_fmt(out, "\n%.1f answers per minute, %.1f tok/s in all\n",
+    text_wrap(ret, buf_span(out), 0, 2, width);
+    (void)buf_add_fmt(ret, "\n%.1f answers per minute, %.1f tok/s in all\n",
                       60 * per_second((int64_t)stats->done, setup->elapsed_ms),
                       per_second(stats->tokens, setup->elapsed_ms));
 }
@@ -207,7 +209,7 @@ void bench_text(struct bench_stats *stats, const struct bench_setup *setup, size
         .columns = times, .n_columns = 6, .n_rows = 3, .cell = time_cell, .arg = &rows};
 
     sort_all(stats);
-    add_head(stats, setup, color, out);
+    add_head(stats, setup, width, out);
     if (stats->done == 0)
         return;
     (void)buf_add_str(out, "\n");

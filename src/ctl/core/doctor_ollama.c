@@ -106,11 +106,12 @@ static const struct rule {
 /* "Ollama 0.32.15 (pi-1, pi-2 and 3 more)" */
 static void subject_of(const struct fleet_seen *fleet, const char *version, char *buf, size_t cap)
 {
-    size_t len = (size_t)snprintf(buf, cap, "Ollama %.31s (", version), named = 0, more = 0;
+    size_t len = (size_t)snprintf(buf, cap, "Ollama %.31s%s(", version, version[0] ? " " : "");
+    size_t named = 0, more = 0;
 
     for (size_t i = 0; i < fleet->n_nodes; i++) {
         const struct seen_node *node = &fleet->nodes[i];
-        if (strcmp(node->ollama_version, version) != 0)
+        if (!node->json.ptr || strcmp(node->ollama_version, version) != 0)
             continue;
         if (named > 0 && len + node->id.len + 20 > cap) {
             more++;
@@ -130,7 +131,8 @@ static void subject_of(const struct fleet_seen *fleet, const char *version, char
 static bool is_first_of_version(const struct fleet_seen *fleet, size_t i)
 {
     for (size_t j = 0; j < i; j++) {
-        if (strcmp(fleet->nodes[j].ollama_version, fleet->nodes[i].ollama_version) == 0)
+        if (fleet->nodes[j].json.ptr &&
+            strcmp(fleet->nodes[j].ollama_version, fleet->nodes[i].ollama_version) == 0)
             return false;
     }
     return true;
@@ -161,8 +163,7 @@ void doctor_ollama(struct doctor *doctor, const struct fleet_seen *fleet)
         const struct seen_node *node = &fleet->nodes[i];
         if (!node->json.ptr || !is_first_of_version(fleet, i))
             continue;
-        subject_of(fleet, node->ollama_version[0] ? node->ollama_version : "", subject,
-                   sizeof subject);
+        subject_of(fleet, node->ollama_version, subject, sizeof subject);
         check_version(doctor, node->ollama_version, subject);
     }
 }

@@ -185,13 +185,24 @@ static void add_states(const struct fleet_seen *fleet, struct buf *out, bool col
     }
 }
 
-void fleet_summary(const struct fleet_seen *fleet, struct buf *out, bool color)
+static void add_brief(const struct fleet_seen *fleet, struct buf *out)
+{
+    size_t up = seen_count(fleet, SEEN_UP);
+
+    (void)buf_add_fmt(out, ": %zu up, %zu not", up, fleet->n_nodes - up);
+}
+
+static void add_summary(const struct fleet_seen *fleet, bool brief, bool color, struct buf *out)
 {
     size_t alive = seen_routers_alive(fleet);
     char text[TEXT_NUMBER_SIZE];
 
     add_count(out, (int64_t)fleet->n_nodes, "node");
-    add_states(fleet, out, color);
+    if (brief) {
+        add_brief(fleet, out);
+    } else {
+        add_states(fleet, out, color);
+    }
     (void)buf_add_str(out, " | ");
     text_style(out, color && alive == 0, TEXT_BAD);
     add_count(out, (int64_t)alive, "router");
@@ -200,6 +211,22 @@ void fleet_summary(const struct fleet_seen *fleet, struct buf *out, bool color)
     if (fleet->queue.oldest_ms >= 0)
         (void)buf_add_fmt(out, ", oldest %s", text_duration(fleet->queue.oldest_ms, text));
     (void)buf_add_fmt(out, " | %" PRId64 " on nodes", seen_running(fleet));
+}
+
+void fleet_summary(const struct fleet_seen *fleet, size_t width, bool color, struct buf *out)
+{
+    char bytes[512];
+    struct buf plain;
+
+    for (int brief = 0; brief <= 1; brief++) {
+        text_fixed(&plain, bytes, sizeof bytes);
+        add_summary(fleet, brief, false, &plain);
+        if (plain.len <= width) {
+            add_summary(fleet, brief, color, out);
+            return;
+        }
+    }
+    (void)text_add(out, buf_span(&plain), width);
 }
 
 bool fleet_serves(const struct fleet_seen *fleet)
@@ -311,7 +338,7 @@ void fleet_status(const struct fleet_seen *fleet, const char *where, const char 
     (void)buf_add_str(out, " at ");
     (void)text_add(out, span_str(where), TEXT_NO_LIMIT);
     (void)buf_add_str(out, "\n");
-    fleet_summary(fleet, out, color);
+    fleet_summary(fleet, width, color, out);
     (void)buf_add_str(out, "\n\n");
     if (fleet->n_nodes > 0) {
         seen_sort(fleet, SEEN_BY_NODE, false, sorted);

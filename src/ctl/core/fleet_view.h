@@ -14,8 +14,9 @@ struct fleet_rows {
 
 void fleet_table(struct fleet_rows *rows, struct table *ret);
 
-/* "3 nodes: 2 up, 1 hot | 1 router | 4 waiting, oldest 12s | 2 running", without a newline. */
-void fleet_summary(const struct fleet_seen *fleet, struct buf *out, bool color);
+/* "3 nodes: 2 up, 1 hot | 1 router | 4 waiting, oldest 12s | 2 on nodes", without a newline. What
+ * is wider than `width` tells "2 up, 1 not", and is cut if that does not suffice. */
+void fleet_summary(const struct fleet_seen *fleet, size_t width, bool color, struct buf *out);
 
 /* Can a request be answered now: a router is alive and a node takes work? */
 bool fleet_serves(const struct fleet_seen *fleet);

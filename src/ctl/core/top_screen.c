@@ -36,22 +36,6 @@ static size_t rows_left(const struct screen *screen) /* the last one is the foot
     return screen->rows - 1 > screen->row ? screen->rows - 1 - screen->row : 0;
 }
 
-/* A line with colours in it that knows not its width: cut without them if it is too wide. */
-static void line_summary(struct screen *screen)
-{
-    char bytes[1024];
-    struct buf plain;
-
-    line_begin(screen);
-    text_fixed(&plain, bytes, sizeof bytes);
-    fleet_summary(screen->view->fleet, &plain, false);
-    if (plain.len <= screen->cols) {
-        fleet_summary(screen->view->fleet, screen->out, screen->view->color);
-    } else {
-        (void)text_add(screen->out, buf_span(&plain), screen->cols);
-    }
-}
-
 static void draw_title(struct screen *screen, const struct top *top)
 {
     char bytes[512], moment[32], text[TEXT_NUMBER_SIZE];
@@ -316,7 +300,8 @@ void top_draw(struct top *top, const struct top_view *view, struct buf *out)
         return;
     }
     draw_title(&screen, top);
-    line_summary(&screen);
+    line_begin(&screen);
+    fleet_summary(view->fleet, screen.cols, view->color, out);
     line_text(&screen, "");
     if (mode == TOP_LIST)
         draw_list(&screen, top);
