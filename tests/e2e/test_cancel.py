@@ -40,7 +40,7 @@ def test_a_queued_request_is_cancelled_at_once(cluster):
     reply = cluster.read_reply(waiting, 2)
     assert reply.code == "cancelled" and "node" not in reply.end
     assert cluster.events(event="cancelled", request_id=waiting)
-    assert sim.asked() == 1
+    wait_until(lambda: sim.asked() == 1, "only the other one has reached Ollama")
     cluster.cancel(running)
     assert cluster.read_reply(running).code == "cancelled"
     cluster.assert_no_leftovers()

@@ -50,8 +50,8 @@ def test_who_writes_the_routers_fields_is_told_at_once(cluster):
 
 
 def test_what_only_a_dead_twin_knew_is_found(cluster):
-    first = cluster.router("twin")
-    second = cluster.new_router("twin").start()
+    first = cluster.router("twin", model_wait="60s")
+    second = cluster.new_router("twin", model_wait="60s").start()
     wait_until(lambda: "redis_ready" in second.log, "the twin is there")
     asked = [cluster.submit(prompt="hi") for _ in range(20)]
     wait_until(lambda: cluster.db.xpending(cluster.keys.requests, "inference-routers")["pending"] ==
