@@ -96,3 +96,12 @@ void *realloc(void *ptr, size_t size)
 {
     return is_refused(size, __builtin_return_address(0)) ? NULL : __libc_realloc(ptr, size);
 }
+
+/* libc's own would look as if libc had asked. */
+char *strdup(const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *copy = is_refused(size, __builtin_return_address(0)) ? NULL : __libc_malloc(size);
+
+    return copy ? memcpy(copy, text, size) : NULL;
+}

@@ -62,8 +62,9 @@ ASK = {
 }
 
 
-# hiredis 0.14.1 (Debian 12) reads through a NULL of its own when it has no memory for an empty output
-# buffer. Nothing outside of it can prevent that; the daemon is started again, as systemd does.
+# hiredis 0.14.1 (Debian 12) aborts when it has no memory while it connects, and reads through a NULL of
+# its own when there is none for an empty output buffer. Nothing outside of it can prevent that; the
+# daemon is started again, as systemd does. hiredis 1 has neither.
 CRASHES_BY_ITSELF = "libhiredis.so.0.14"
 
 

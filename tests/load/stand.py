@@ -20,7 +20,7 @@ from root import Root  # noqa: E402
 from sim import Sim  # noqa: E402
 
 # An Ollama that costs nothing: whatever is slow is ours or Redis'.
-MODEL = "gemma3:1b,load=0ms,gen_tps=1e9,prompt_tps=1e9,tokens=8"
+MODEL = "gemma3:1b,load=0ms,gen_tps=1e9,prompt_tps=1e9,tokens=8,num_ctx=9000000,train_ctx=9000000"
 
 
 class Stand:
@@ -84,6 +84,12 @@ class Stand:
         worker = self._daemon("orion-worker", name, settings).start()
         self.sims[name], self.workers[name] = sim, worker
         return worker
+
+    def drain_all(self, is_drained):
+        for name in self.workers:
+            self.db.xadd(self.keys.control, {"op": "drain" if is_drained else "undrain", "node": name})
+        wait_until(lambda: self.db.scard(self.keys.drained) == (len(self.workers) if is_drained else 0),
+                   "the routers have heard it")
 
     def is_available(self, name):
         health = self.db.hget(self.keys.health, name)
