@@ -22,6 +22,7 @@ struct orders {
     volatile int64_t made;      /* allocations asked for, since the test wrote 0 here */
     volatile int64_t refused;   /* likewise, refused */
     char who[64];               /* who asked for the last one refused: library+offset */
+    volatile uint64_t trace[2048]; /* return addresses of the first allocations that were made */
 };
 
 extern void *__libc_malloc(size_t size);
@@ -69,6 +70,8 @@ static int is_refused(size_t size, const void *caller)
 {
     int is_due = 0;
 
+    if (orders != &none && orders->made < 2048)
+        orders->trace[orders->made] = (uint64_t)(uintptr_t)caller;
     orders->made++;
     if (orders->countdown > 0 && --orders->countdown == 0)
         is_due = 1;
