@@ -17,11 +17,11 @@
 #include <unistd.h>
 
 struct orders {
-    volatile int64_t countdown; /* n > 0: the n-th allocation from now is refused. Counts down */
-    volatile int64_t floor;     /* > 0: every allocation of so many bytes is refused */
-    volatile int64_t made;      /* allocations asked for, since the test wrote 0 here */
-    volatile int64_t refused;   /* likewise, refused */
-    char who[64];               /* who asked for the last one refused: library+offset */
+    volatile int64_t countdown;    /* n > 0: the n-th allocation from now is refused. Counts down */
+    volatile int64_t floor;        /* > 0: every allocation of so many bytes is refused */
+    volatile int64_t made;         /* allocations asked for, since the test wrote 0 here */
+    volatile int64_t refused;      /* likewise, refused */
+    char who[64];                  /* who asked for the last one refused: library+offset */
     volatile uint64_t trace[2048]; /* return addresses of the first allocations that were made */
 };
 
