@@ -3,10 +3,14 @@
  * a given number of moves on the way. No window, no fairness, no choice: node after node.
  *
  *     floor-moves --redis SOCKET --nodes N --count N --depth N [--prefix P] [--why TEXT]
+ *                 [--events yes]
  *
- * Prints one line of JSON: moves per second, CPU microseconds per move.
+ * With --events it also writes the `queued` event of each request and reads P:events, so that it
+ * sends and parses the same bytes as a router. Prints one line of JSON: moves per second, CPU
+ * microseconds per move.
  */
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +22,8 @@ struct floor {
     struct keys keys;
     const char *why;
     char count[16];
+    bool events;
+    char last_event[40];
     long nodes, next_node, moved;
 };
 
@@ -27,6 +33,30 @@ static void ask_entries(struct floor *floor)
                           floor->count, "STREAMS", floor->keys.requests, ">"};
 
     tool_append(floor->redis, 9, argv);
+}
+
+static void append_queued(struct floor *floor, const char *id, const char *model)
+{
+    const char *argv[] = {
+        "XADD",   floor->keys.events, "MAXLEN", "~",     "10000", "*",      "event",
+        "queued", "request_id",       id,       "model", model,   "router", "floor"};
+
+    tool_append(floor->redis, 14, argv);
+}
+
+/* The events of the batch before; read when all of its moves have been answered. */
+static void read_events(struct floor *floor)
+{
+    const char *argv[] = {"XREAD",          "COUNT", "1000", "STREAMS", floor->keys.events,
+                          floor->last_event};
+    redisReply *reply = tool_call(floor->redis, 6, argv, NULL);
+    const redisReply *entries = reply->elements ? reply->element[0]->element[1] : NULL;
+
+    if (entries && entries->elements > 0) {
+        (void)snprintf(floor->last_event, sizeof floor->last_event, "%s",
+                       entries->element[entries->elements - 1]->element[0]->str);
+    }
+    freeReplyObject(reply);
 }
 
 static void append_moves(struct floor *floor, const redisReply *entries)
@@ -40,6 +70,9 @@ static void append_moves(struct floor *floor, const redisReply *entries)
         tool_move_args(&move, &floor->keys, "floor", entry->element[0]->str, node,
                        tool_field(entry->element[1], "request_id"),
                        tool_field(entry->element[1], "model"), floor->why, 1000000);
+        if (floor->events)
+            append_queued(floor, tool_field(entry->element[1], "request_id"),
+                          tool_field(entry->element[1], "model"));
         tool_append_script(floor->redis, SCRIPT_MOVE, &move.args);
     }
 }
@@ -48,6 +81,8 @@ static void append_moves(struct floor *floor, const redisReply *entries)
 static void take_moves(struct floor *floor, size_t n)
 {
     while (n-- > 0) {
+        if (floor->events)
+            freeReplyObject(tool_reply(floor->redis, NULL));
         redisReply *reply = tool_reply(floor->redis, NULL);
 
         if (reply->elements < 1 || strcmp(reply->element[0]->str, "moved") != 0)
@@ -72,6 +107,8 @@ static void run(struct floor *floor, long count)
         under_way = entries ? entries->elements : 0;
         if (under_way == 0 && floor->moved < count)
             tool_fail("requests", "too few");
+        if (floor->events)
+            read_events(floor);
         append_moves(floor, entries);
         ask_entries(floor);
         freeReplyObject(reply);
@@ -92,6 +129,8 @@ int main(int argc, char **argv)
 
     floor.redis = tool_connect(tool_option(argc, argv, "redis", NULL));
     floor.why = tool_option(argc, argv, "why", "");
+    floor.events = strcmp(tool_option(argc, argv, "events", "no"), "yes") == 0;
+    (void)snprintf(floor.last_event, sizeof floor.last_event, "0");
     keys_init(&floor.keys, tool_option(argc, argv, "prefix", "orion:inference"));
     (void)snprintf(floor.count, sizeof floor.count, "%ld", tool_number(argc, argv, "depth", 64));
     tool_load_scripts(floor.redis);

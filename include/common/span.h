@@ -58,4 +58,8 @@ struct span span_trim(struct span s);
 uint64_t span_hash(struct span s);
 uint64_t span_hash_add(uint64_t hash, struct span s);
 
+/* A number that says whether bytes are still the same, quicker than the hash: for this process
+ * alone, because it depends on the byte order. Never 0. */
+uint64_t span_fingerprint(struct span s);
+
 #endif

@@ -7,54 +7,46 @@
 #include "common/json.h"
 #include "common/request.h"
 
-static bool has_role(struct span message, const char *role)
+static bool is_role(struct span value, const char *role)
 {
     char text[16];
 
-    return json_string_decode(json_get(message, "role"), text, sizeof text) &&
-           strcasecmp(text, role) == 0;
+    return json_string_decode(value, text, sizeof text) && strcasecmp(text, role) == 0;
 }
 
-static struct span first_message(struct span messages)
+/* The content of the first user message; of a first message that is the system's, too. */
+static struct span beginning_of_chat(struct span messages, struct span *ret_system)
 {
+    enum { ROLE = 0, CONTENT, COUNT };
+    static const char *const names[COUNT] = {"role", "content"};
+    struct span member[COUNT];
     struct json_iter it;
+    bool is_first = true;
 
-    json_begin(&it, messages);
-    return json_next(&it) ? it.value : (struct span){NULL, 0};
-}
-
-static struct span first_user_content(struct span messages)
-{
-    struct json_iter it;
-
-    for (json_begin(&it, messages); json_next(&it);) {
-        if (has_role(it.value, "user"))
-            return json_get(it.value, "content");
+    for (json_begin(&it, messages); json_next(&it); is_first = false) {
+        json_get_all(it.value, names, COUNT, member);
+        if (is_role(member[ROLE], "user"))
+            return member[CONTENT];
+        if (is_first && is_role(member[ROLE], "system"))
+            *ret_system = member[CONTENT];
     }
     return (struct span){NULL, 0};
-}
-
-static struct span beginning_of(struct span messages, struct span prompt)
-{
-    if (messages.ptr)
-        return first_user_content(messages);
-    if (prompt.len > CONVERSATION_PROMPT_BYTES)
-        prompt.len = CONVERSATION_PROMPT_BYTES;
-    return prompt;
 }
 
 bool conversation_key(struct span model, struct span messages, struct span prompt,
                       struct span system, char buf[CONVERSATION_KEY_SIZE])
 {
     const struct span separator = {"", 1};
-    struct span beginning = beginning_of(messages, prompt);
-    struct span first = first_message(messages);
+    struct span beginning = prompt;
 
+    if (messages.ptr) {
+        beginning = beginning_of_chat(messages, &system);
+    } else if (prompt.len > CONVERSATION_PROMPT_BYTES) {
+        beginning.len = CONVERSATION_PROMPT_BYTES;
+    }
     buf[0] = '\0';
     if (beginning.len == 0)
         return false;
-    if (has_role(first, "system"))
-        system = json_get(first, "content");
 
     uint64_t hash = span_hash_add(SPAN_HASH_START, model);
     hash = span_hash_add(hash, separator);

@@ -241,9 +241,10 @@ static void send_preload(struct router *router, const struct policy_decision *de
 
 static void carry_out(struct router *router, const struct policy_decision *decision)
 {
-    char why[POLICY_WHY_MAX + 1];
+    char why[POLICY_WHY_MAX + 1] = "";
 
-    policy_words_say(router, decision, why, sizeof why);
+    if (decision->act != POLICY_KEEP || log_enabled(LOG_LEVEL_DEBUG))
+        policy_words_say(router, decision, why, sizeof why);
     counting_decided(router, policy_reason_name(decision->reason));
     switch (decision->act) {
     case POLICY_MOVE:

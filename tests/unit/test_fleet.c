@@ -167,6 +167,21 @@ static void test_heat_slots_and_models_are_reported_when_they_change(void **stat
     unmake();
 }
 
+static void test_the_same_value_means_something_else_under_other_limits(void **state)
+{
+    struct fleet_limits limits;
+
+    (void)state;
+    make();
+    (void)hear("pi-1", UP ",\"temp_c\":60", 0, 0);
+    assert_int_equal(hear("pi-1", UP ",\"temp_c\":60", 0, 1).what, 0);
+    limits = fleet.limits;
+    limits.temp_max_mc = 50000;
+    fleet_limits_set(&fleet, &limits);
+    assert_int_equal(hear("pi-1", UP ",\"temp_c\":60", 0, 2).what, FLEET_HOT);
+    unmake();
+}
+
 static void test_a_refused_value_is_said_once_and_does_not_harm_the_node(void **state)
 {
     struct fleet_change change;
@@ -322,6 +337,7 @@ int main(void)
         cmocka_unit_test(test_a_time_in_the_future_is_judged_by_our_own_clock),
         cmocka_unit_test(test_unavailable_and_its_reasons_are_said_once_each),
         cmocka_unit_test(test_heat_slots_and_models_are_reported_when_they_change),
+        cmocka_unit_test(test_the_same_value_means_something_else_under_other_limits),
         cmocka_unit_test(test_a_refused_value_is_said_once_and_does_not_harm_the_node),
         cmocka_unit_test(test_a_field_that_is_no_node_id_and_one_node_too_many_are_refused),
         cmocka_unit_test(test_a_node_that_left_the_hash_is_gone_then_lost_then_removed),

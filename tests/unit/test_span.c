@@ -138,6 +138,24 @@ static void test_plain_text_ends_at_every_byte_that_is_not(void **state)
     assert_int_equal(span_plain_len(absent), 0);
 }
 
+static void test_a_fingerprint_changes_with_every_byte_and_with_the_length(void **state)
+{
+    char text[20] = "";
+    uint64_t before = span_fingerprint((struct span){text, sizeof text});
+
+    (void)state;
+    assert_true(before == span_fingerprint((struct span){text, sizeof text}));
+    for (size_t len = 0; len < sizeof text; len++)
+        assert_true(before != span_fingerprint((struct span){text, len}));
+    for (size_t at = 0; at < sizeof text; at++) {
+        for (int bit = 0; bit < 8; bit++) {
+            text[at] = (char)(1 << bit);
+            assert_true(before != span_fingerprint((struct span){text, sizeof text}));
+        }
+        text[at] = 0;
+    }
+}
+
 static void test_hash_is_fnv_1a(void **state)
 {
     (void)state; /* test vectors of the FNV reference code */
@@ -157,6 +175,7 @@ int main(void)
         cmocka_unit_test(test_copy_terminates_and_says_when_it_cut),
         cmocka_unit_test(test_utf8_is_told_from_what_only_looks_like_it),
         cmocka_unit_test(test_plain_text_ends_at_every_byte_that_is_not),
+        cmocka_unit_test(test_a_fingerprint_changes_with_every_byte_and_with_the_length),
         cmocka_unit_test(test_hash_is_fnv_1a),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

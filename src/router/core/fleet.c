@@ -34,6 +34,8 @@ void fleet_init(struct fleet *fleet, void *mem, uint32_t capacity, struct names 
 void fleet_limits_set(struct fleet *fleet, const struct fleet_limits *limits)
 {
     fleet->limits = *limits;
+    for (uint32_t i = 0; i < fleet->pool.high; i++)
+        fleet->nodes[i].fingerprint = 0; /* the same value may mean something else now */
 }
 
 void fleet_grace(struct fleet *fleet, int64_t until_ms)
@@ -267,10 +269,14 @@ int fleet_health(struct fleet *fleet, struct span node_id, struct span json, str
     ret_change->what |= (is_new ? FLEET_JOINED : 0U) | (node->is_gone ? FLEET_BACK : 0U);
     node->is_gone = false;
     fleet->seen[index] = true;
-    if (node_health_decode(json, node_id, &health, err) < 0)
-        return refuse_value(node, ret_change, err);
-    node_figures_decode(json, &node->figures);
-    health_accept(fleet, node, &health, at.now_ms, ret_change);
+    uint64_t fingerprint = span_fingerprint(json);
+    if (fingerprint != node->fingerprint || node->is_refused) {
+        node->fingerprint = fingerprint;
+        if (node_health_decode(json, node_id, &health, err) < 0)
+            return refuse_value(node, ret_change, err);
+        node_figures_decode(json, &node->figures);
+        health_accept(fleet, node, &health, at.now_ms, ret_change);
+    }
     change_state(node, silence_event(fleet, node, at), ret_change);
     return 0;
 }

@@ -79,6 +79,7 @@ struct node {
     int64_t failed_ms;               /* monotonic time of the last failure */
     int64_t hold_until_ms;           /* monotonic: no work before */
     int64_t heard_ms;                /* monotonic time at which last_seen_ms last changed */
+    uint64_t fingerprint;            /* span_fingerprint() of the newest health value; 0 = none */
     uint64_t news_hash;              /* of what was refused last */
     struct node_health health;       /* the last good value; its spans are absent */
     struct node_figures figures;     /* of the last good value */

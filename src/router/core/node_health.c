@@ -95,12 +95,6 @@ static struct span shown(struct span value)
     return value;
 }
 
-static int refuse(const char *name, struct span value, const char *expected, struct err *err)
-{
-    return err_set(err, -EINVAL, "%s is %.*s (should be %s)", name, SPAN_ARG(shown(value)),
-                   expected);
-}
-
 static bool is_given(struct span value)
 {
     enum json_type type = json_type(value);
@@ -108,35 +102,86 @@ static bool is_given(struct span value)
     return type != JSON_NONE && type != JSON_NULL;
 }
 
+/* What is read, found in one walk: a heartbeat has some forty members, and a router may read
+ * thousands a second. */
+enum given {
+    GIVEN_NODE_ID = 0,
+    GIVEN_LAST_SEEN,
+    GIVEN_LAST_SEEN_MS,
+    GIVEN_AVAILABLE,
+    GIVEN_REASON,
+    GIVEN_MODELS,
+    GIVEN_INSTALLED,
+    GIVEN_SUSPECT,
+    GIVEN_SESSIONS,
+    GIVEN_TEMP,
+    GIVEN_RAM,
+    GIVEN_CPU,
+    GIVEN_PRESSURE,
+    GIVEN_SLOTS,
+    GIVEN_IN_FLIGHT,
+    GIVEN_THROTTLED,
+    GIVEN_UNDER_VOLTAGE,
+    GIVEN_FREQ_CAPPED,
+    GIVEN_COUNT
+};
+
+static const char *const given_names[GIVEN_COUNT] = {
+    [GIVEN_NODE_ID] = "node_id",
+    [GIVEN_LAST_SEEN] = "last_seen",
+    [GIVEN_LAST_SEEN_MS] = "last_seen_ms",
+    [GIVEN_AVAILABLE] = "available",
+    [GIVEN_REASON] = "reason",
+    [GIVEN_MODELS] = "models",
+    [GIVEN_INSTALLED] = "installed",
+    [GIVEN_SUSPECT] = "suspect",
+    [GIVEN_SESSIONS] = "sessions",
+    [GIVEN_TEMP] = "temp_c",
+    [GIVEN_RAM] = "ram_percent",
+    [GIVEN_CPU] = "cpu_percent",
+    [GIVEN_PRESSURE] = "memory_pressure",
+    [GIVEN_SLOTS] = "slots",
+    [GIVEN_IN_FLIGHT] = "in_flight",
+    [GIVEN_THROTTLED] = "throttled",
+    [GIVEN_UNDER_VOLTAGE] = "under_voltage",
+    [GIVEN_FREQ_CAPPED] = "freq_capped",
+};
+
+static int refuse(enum given given, struct span value, const char *expected, struct err *err)
+{
+    return err_set(err, -EINVAL, "%s is %.*s (should be %s)", given_names[given],
+                   SPAN_ARG(shown(value)), expected);
+}
+
 /* What one numeric member is: thousandths are divided by `unit`. */
 struct member {
-    const char *name;
+    enum given given;
     size_t offset; /* of an int32_t in struct node_health */
     int64_t unit, min, max;
     const char *expected;
 };
 
-#define MEMBER(name, field, unit, min, max, expected)                                              \
+#define MEMBER(given, field, unit, min, max, expected)                                             \
     {                                                                                              \
-        name, offsetof(struct node_health, field), unit, min, max, expected                        \
+        given, offsetof(struct node_health, field), unit, min, max, expected                       \
     }
 
 static const struct member members[] = {
-    MEMBER("temp_c", temp_mc, 1, -100000, 200000, "a number from -100 to 200, or null"),
-    MEMBER("ram_percent", ram_permille, 100, 0, 1000, "a number from 0 to 100, or null"),
-    MEMBER("cpu_percent", cpu_permille, 100, 0, 1000, "a number from 0 to 100, or null"),
-    MEMBER("memory_pressure", pressure_permille, 100, 0, 1000, "a number from 0 to 100, or null"),
-    MEMBER("slots", slots, 1000, 0, NODE_SLOTS_MAX, "a number from 0 to 1024"),
-    MEMBER("in_flight", in_flight, 1000, 0, 1000000, "a number from 0 to 1000000"),
+    MEMBER(GIVEN_TEMP, temp_mc, 1, -100000, 200000, "a number from -100 to 200, or null"),
+    MEMBER(GIVEN_RAM, ram_permille, 100, 0, 1000, "a number from 0 to 100, or null"),
+    MEMBER(GIVEN_CPU, cpu_permille, 100, 0, 1000, "a number from 0 to 100, or null"),
+    MEMBER(GIVEN_PRESSURE, pressure_permille, 100, 0, 1000, "a number from 0 to 100, or null"),
+    MEMBER(GIVEN_SLOTS, slots, 1000, 0, NODE_SLOTS_MAX, "a number from 0 to 1024"),
+    MEMBER(GIVEN_IN_FLIGHT, in_flight, 1000, 0, 1000000, "a number from 0 to 1000000"),
 };
 
 static const struct flag {
-    const char *name;
+    enum given given;
     size_t offset;
 } flags[] = {
-    {"throttled", offsetof(struct node_health, throttled)},
-    {"under_voltage", offsetof(struct node_health, under_voltage)},
-    {"freq_capped", offsetof(struct node_health, freq_capped)},
+    {GIVEN_THROTTLED, offsetof(struct node_health, throttled)},
+    {GIVEN_UNDER_VOLTAGE, offsetof(struct node_health, under_voltage)},
+    {GIVEN_FREQ_CAPPED, offsetof(struct node_health, freq_capped)},
 };
 
 static void store(struct node_health *health, size_t offset, int64_t value)
@@ -146,60 +191,60 @@ static void store(struct node_health *health, size_t offset, int64_t value)
     memcpy((char *)health + offset, &narrow, sizeof narrow);
 }
 
-static int numbers_decode(struct span object, struct node_health *ret, struct err *err)
+static int numbers_decode(const struct span *given, struct node_health *ret, struct err *err)
 {
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
         const struct member *m = &members[i];
-        struct span value = json_get(object, m->name);
+        struct span value = given[m->given];
         int64_t milli;
 
         if (!is_given(value))
             continue;
         if (json_type(value) != JSON_NUMBER || !number_milli(value, &milli) ||
             milli < m->min * m->unit || milli > m->max * m->unit)
-            return refuse(m->name, value, m->expected, err);
+            return refuse(m->given, value, m->expected, err);
         store(ret, m->offset, milli / m->unit);
     }
     return 0;
 }
 
-static int flags_decode(struct span object, struct node_health *ret, struct err *err)
+static int flags_decode(const struct span *given, struct node_health *ret, struct err *err)
 {
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
-        struct span value = json_get(object, flags[i].name);
+        struct span value = given[flags[i].given];
         bool flag;
 
         if (!is_given(value))
             continue;
         if (!json_to_bool(value, &flag))
-            return refuse(flags[i].name, value, "true, false or null", err);
+            return refuse(flags[i].given, value, "true, false or null", err);
         store(ret, flags[i].offset, flag);
     }
     return 0;
 }
 
-static int last_seen_decode(struct span object, struct node_health *ret, struct err *err)
+static int last_seen_decode(const struct span *given, struct node_health *ret, struct err *err)
 {
-    struct span ms = json_get(object, "last_seen_ms"), seconds = json_get(object, "last_seen");
+    struct span ms = given[GIVEN_LAST_SEEN_MS], seconds = given[GIVEN_LAST_SEEN];
     int64_t value;
 
     if (is_given(ms)) {
         if (!json_to_i64(ms, &value) || value <= 0 || value > LAST_SEEN_MAX_MS)
-            return refuse("last_seen_ms", ms, "Unix milliseconds", err);
+            return refuse(GIVEN_LAST_SEEN_MS, ms, "Unix milliseconds", err);
         ret->last_seen_ms = value;
         return 0;
     }
     if (!is_given(seconds))
         return err_set(err, -EINVAL, "last_seen is not there (should be Unix seconds)");
     if (!json_to_i64(seconds, &value) || value <= 0 || value > LAST_SEEN_MAX_MS / 1000)
-        return refuse("last_seen", seconds, "Unix seconds", err);
+        return refuse(GIVEN_LAST_SEEN, seconds, "Unix seconds", err);
     ret->last_seen_ms = value * 1000 + 999;
     return 0;
 }
 
-static int identity_decode(struct span object, struct span node_id, struct err *err)
+static int identity_decode(const struct span *given, struct span node_id, struct err *err)
 {
-    struct span value = json_get(object, "node_id");
+    struct span value = given[GIVEN_NODE_ID];
     char id[NODE_ID_MAX + 1];
 
     if (!is_given(value))
@@ -211,17 +256,17 @@ static int identity_decode(struct span object, struct span node_id, struct err *
     return 0;
 }
 
-static int availability_decode(struct span object, struct node_health *ret, struct err *err)
+static int availability_decode(const struct span *given, struct node_health *ret, struct err *err)
 {
-    struct span available = json_get(object, "available"), reason = json_get(object, "reason");
+    struct span available = given[GIVEN_AVAILABLE], reason = given[GIVEN_REASON];
     char text[REASON_BYTES_MAX];
 
     if (is_given(available) && !json_to_bool(available, &ret->available))
-        return refuse("available", available, "true or false", err);
+        return refuse(GIVEN_AVAILABLE, available, "true or false", err);
     if (!is_given(reason))
         return 0;
     if (!json_string_decode(reason, text, sizeof text))
-        return refuse("reason", reason, "a short string", err);
+        return refuse(GIVEN_REASON, reason, "a short string", err);
     text[NODE_REASON_MAX] = '\0';
     for (char *c = text; *c; c++) {
         if (*c < 0x20 || *c > 0x7e)
@@ -231,9 +276,9 @@ static int availability_decode(struct span object, struct node_health *ret, stru
     return 0;
 }
 
-static int list_decode(struct span object, const char *name, struct span *ret, struct err *err)
+static int list_decode(const struct span *given, enum given name, struct span *ret, struct err *err)
 {
-    struct span value = json_get(object, name);
+    struct span value = given[name];
     struct json_iter it;
 
     if (!is_given(value))
@@ -248,19 +293,19 @@ static int list_decode(struct span object, const char *name, struct span *ret, s
     return 0;
 }
 
-static int lists_decode(struct span object, struct node_health *ret, struct err *err)
+static int lists_decode(const struct span *given, struct node_health *ret, struct err *err)
 {
     struct span sessions = {NULL, 0};
     struct json_iter it;
     char key[REQUEST_SESSION_MAX + 1];
-    int rc = list_decode(object, "models", &ret->resident, err);
+    int rc = list_decode(given, GIVEN_MODELS, &ret->resident, err);
 
     if (rc == 0)
-        rc = list_decode(object, "installed", &ret->installed, err);
+        rc = list_decode(given, GIVEN_INSTALLED, &ret->installed, err);
     if (rc == 0)
-        rc = list_decode(object, "suspect", &ret->suspect, err);
+        rc = list_decode(given, GIVEN_SUSPECT, &ret->suspect, err);
     if (rc == 0)
-        rc = list_decode(object, "sessions", &sessions, err);
+        rc = list_decode(given, GIVEN_SESSIONS, &sessions, err);
     if (rc < 0 || !sessions.ptr)
         return rc;
     for (json_begin(&it, sessions); ret->n_sessions < NODE_SESSIONS_MAX && json_next(&it);) {
@@ -273,6 +318,7 @@ static int lists_decode(struct span object, struct node_health *ret, struct err 
 int node_health_decode(struct span json, struct span node_id, struct node_health *ret,
                        struct err *err)
 {
+    struct span given[GIVEN_COUNT];
     int rc;
 
     if (json.len > NODE_HEALTH_BYTES_MAX) {
@@ -294,17 +340,18 @@ int node_health_decode(struct span json, struct span node_id, struct node_health
         .freq_capped = HEALTH_UNKNOWN,
         .slots = 1,
     };
-    rc = identity_decode(json, node_id, err);
+    json_get_all(json, given_names, GIVEN_COUNT, given);
+    rc = identity_decode(given, node_id, err);
     if (rc == 0)
-        rc = last_seen_decode(json, ret, err);
+        rc = last_seen_decode(given, ret, err);
     if (rc == 0)
-        rc = availability_decode(json, ret, err);
+        rc = availability_decode(given, ret, err);
     if (rc == 0)
-        rc = numbers_decode(json, ret, err);
+        rc = numbers_decode(given, ret, err);
     if (rc == 0)
-        rc = flags_decode(json, ret, err);
+        rc = flags_decode(given, ret, err);
     if (rc == 0)
-        rc = lists_decode(json, ret, err);
+        rc = lists_decode(given, ret, err);
     return rc;
 }
 

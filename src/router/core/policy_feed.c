@@ -70,11 +70,11 @@ void policy_feed_all(struct policy *policy, const struct fleet *fleet, int64_t n
 /* --- a heartbeat -------------------------------------------------------------------------------
  */
 
-static int64_t milli_of(struct span object, const char *name)
+static int64_t milli_of(struct span number)
 {
     int64_t milli;
 
-    return node_health_milli(json_get(object, name), &milli) && milli > 0 ? milli : 0;
+    return node_health_milli(number, &milli) && milli > 0 ? milli : 0;
 }
 
 static struct policy_installed *find(struct policy_feed *feed, uint32_t n,
@@ -94,30 +94,34 @@ static struct policy_installed *find(struct policy_feed *feed, uint32_t n,
 }
 
 static void take_rates(struct policy_feed *feed, uint32_t n, const struct fleet *fleet,
-                       struct span json)
+                       struct span rates)
 {
+    enum { PROMPT_TPS = 0, GEN_TPS, TOKENS_OUT, LOAD_MS, N, COUNT };
+    static const char *const names[COUNT] = {"prompt_tps", "gen_tps", "tokens_out", "load_ms", "n"};
+    struct span rate[COUNT];
     struct json_iter it;
 
-    for (json_begin(&it, json_get(json, "rates")); json_next(&it);) {
+    for (json_begin(&it, rates); json_next(&it);) {
         struct policy_installed *installed = find(feed, n, fleet, it.key);
         int64_t count;
         if (!installed)
             continue;
-        installed->prompt_tps_milli = milli_of(it.value, "prompt_tps");
-        installed->gen_tps_milli = milli_of(it.value, "gen_tps");
-        installed->tokens_out_milli = milli_of(it.value, "tokens_out");
-        installed->load_ms = milli_of(it.value, "load_ms") / 1000;
-        if (json_to_i64(json_get(it.value, "n"), &count) && count > 0)
+        json_get_all(it.value, names, COUNT, rate);
+        installed->prompt_tps_milli = milli_of(rate[PROMPT_TPS]);
+        installed->gen_tps_milli = milli_of(rate[GEN_TPS]);
+        installed->tokens_out_milli = milli_of(rate[TOKENS_OUT]);
+        installed->load_ms = milli_of(rate[LOAD_MS]) / 1000;
+        if (json_to_i64(rate[N], &count) && count > 0)
             installed->n = count < UINT32_MAX ? (uint32_t)count : UINT32_MAX;
     }
 }
 
 static void take_sizes(struct policy_feed *feed, uint32_t n, const struct fleet *fleet,
-                       struct span json)
+                       struct span sizes)
 {
     struct json_iter it;
 
-    for (json_begin(&it, json_get(json, "sizes_mb")); json_next(&it);) {
+    for (json_begin(&it, sizes); json_next(&it);) {
         struct policy_installed *installed = find(feed, n, fleet, it.key);
         int64_t milli;
         if (installed && node_health_milli(it.value, &milli) && milli > 0)
@@ -140,39 +144,41 @@ static uint32_t take_models(struct policy_feed *feed, const struct fleet *fleet,
     return node->models.n;
 }
 
-static uint32_t take_loading(const struct fleet *fleet, struct span json)
+static uint32_t take_loading(const struct fleet *fleet, struct span loading)
 {
     char name[MODEL_NAME_MAX + 1];
 
-    if (!node_health_model(json_get(json, "loading"), name))
+    if (!node_health_model(loading, name))
         return POLICY_NONE;
     return names_find(fleet->models, span_str(name));
 }
 
-static enum policy_board take_board(struct span json)
+static enum policy_board take_board(struct span name)
 {
     char board[64];
 
-    if (!json_string_decode(json_get(json, "board"), board, sizeof board))
+    if (!json_string_decode(name, board, sizeof board))
         return POLICY_BOARD_OTHER;
     return policy_board_of(span_str(board));
 }
 
-static uint32_t small_integer(struct span json, const char *name)
+static uint32_t small_integer(struct span number)
 {
     int64_t value;
 
-    return json_to_i64(json_get(json, name), &value) && value > 0 && value < 1000000
-               ? (uint32_t)value
-               : 0;
+    return json_to_i64(number, &value) && value > 0 && value < 1000000 ? (uint32_t)value : 0;
 }
 
 bool policy_feed_health(struct policy_feed *feed, struct policy *policy, const struct fleet *fleet,
                         const struct place_rules *rules, uint32_t index, struct span json,
                         struct fleet_time at)
 {
+    enum { RATES = 0, SIZES_MB, RAM_TOTAL_MB, BOARD, SESSIONS_MAX, LOADING, COUNT };
+    static const char *const names[COUNT] = {"rates", "sizes_mb",     "ram_total_mb",
+                                             "board", "sessions_max", "loading"};
     const struct node *node = fleet_at(fleet, index);
     const struct node_health *health = &node->health;
+    struct span given[COUNT];
     struct policy_heard heard;
     uint32_t n;
 
@@ -180,8 +186,9 @@ bool policy_feed_health(struct policy_feed *feed, struct policy *policy, const s
         return true;
     feed->fed_ms[index] = health->last_seen_ms;
     n = take_models(feed, fleet, rules, node);
-    take_rates(feed, n, fleet, json);
-    take_sizes(feed, n, fleet, json);
+    json_get_all(json, names, COUNT, given);
+    take_rates(feed, n, fleet, given[RATES]);
+    take_sizes(feed, n, fleet, given[SIZES_MB]);
     heard = (struct policy_heard){
         .id_hash = span_hash(span_str(node->id)),
         .measured_ms = at.now_ms - (at.redis_ms - health->last_seen_ms),
@@ -190,13 +197,13 @@ bool policy_feed_health(struct policy_feed *feed, struct policy *policy, const s
         .throttled = health->throttled,
         .under_voltage = health->under_voltage,
         .freq_capped = health->freq_capped,
-        .ram_bytes = (int64_t)small_integer(json, "ram_total_mb") * MIB,
-        .board = take_board(json),
+        .ram_bytes = (int64_t)small_integer(given[RAM_TOTAL_MB]) * MIB,
+        .board = take_board(given[BOARD]),
         .slots = health->slots > 0 ? (uint32_t)health->slots : 0,
         .credit = fleet_credit(fleet, index),
-        .sessions_max = small_integer(json, "sessions_max"),
-        .loading = take_loading(fleet, json),
-        .tells_loading = json_type(json_get(json, "loading")) != JSON_NONE,
+        .sessions_max = small_integer(given[SESSIONS_MAX]),
+        .loading = take_loading(fleet, given[LOADING]),
+        .tells_loading = json_type(given[LOADING]) != JSON_NONE,
         .installed = feed->installed,
         .installed_n = n,
         .sessions = health->sessions,
