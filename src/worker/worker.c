@@ -44,8 +44,8 @@ static int64_t idle_ms(void *arg)
     const struct worker *w = arg;
     int64_t due_ms = beat_due_ms(w);
 
-    if (w->leave.is_stopping || w->probe.n > 0 || preload_model(w) || !jobs_is_idle(w) || !session_is_open(w) ||
-        !is_reading(w))
+    if (w->leave.is_stopping || w->probe.n > 0 || preload_model(w) || !jobs_is_idle(w) ||
+        !session_is_open(w) || !is_reading(w))
         return 0;
     due_ms = due_ms < poller_due_ms(w) ? due_ms : poller_due_ms(w);
     due_ms = due_ms < reconcile_due_ms(w) ? due_ms : reconcile_due_ms(w);
