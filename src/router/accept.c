@@ -16,6 +16,7 @@
 #include "counting.h"
 #include "ending.h"
 #include "heal.h"
+#include "request_size.h"
 #include "router_state.h"
 #include "status.h"
 
@@ -155,6 +156,7 @@ static void ask_job(struct router *router, const struct request *request, struct
 
 static void add_to_window(struct router *router, const struct request *request, int64_t submitted)
 {
+    const struct request_size size = request_size_of(request);
     struct window_entry entry = {
         .request_id = request->request_id,
         .model = span_str(request->model_name),
@@ -163,6 +165,10 @@ static void add_to_window(struct router *router, const struct request *request, 
         .tried = request->tried,
         .last_error = request->last_error,
         .session_hash = session_hash(request),
+        .prefix_hash = size.prefix_hash,
+        .prompt_tokens = size.prompt_tokens,
+        .prefix_tokens = size.prefix_tokens,
+        .output_tokens_max = size.output_tokens_max,
         .priority = request->priority,
         .submitted_ms = submitted,
         .deadline_ms = deadline_ms(router, request, submitted),

@@ -28,17 +28,26 @@
 /* --- swaps on demand ---------------------------------------------------------------------------
  */
 
-#define HARM_HORIZON_S 300.0 /* for how long a missing replica is felt: as DEMAND_WINDOW_S */
-#define HARM_LOADS_MAX 3.0   /* a model can be loaded again: harm is at most this many loads, ... */
-#define HARM_WARM      2.0   /* a cache that is lost is missed more than once: sweep */
-#define HARM_S         15.0  /* ... each with this much around it */
-#define PULL_AGE_S     40.0  /* age that a new request is given: more favours short ones: sweep */
-#define PULL_HITS_MAX  10    /* requests compared when a slot is free */
-#define STARVE_LOADS   12.0  /* after this many loads and services ... */
-#define STARVE_S       30.0  /* ... and this, a request's index is raised ... */
-#define STARVE_FACTOR  4.0   /* ... by this: no request waits for ever */
-#define SAMPLE_HOLDERS 12    /* free holders looked at; more changes nothing measurable: sweep */
-#define SAMPLE_OTHERS  16    /* free nodes without the model looked at */
+#define SWAP_FLEET_SMALL                                                                           \
+    4.0 /* in a fleet larger than this waiting is more certain than in a small                     \
+          one: other holders come free. A swap must cost less ... */
+#define SWAP_FLEET_SHARE  0.55  /* ... by up to this share more: halves cold starts there: sweep */
+#define HARM_HORIZON_S    300.0 /* for how long a missing replica is felt: as DEMAND_WINDOW_S */
+#define HARM_LOADS_MAX    3.0 /* a model can be loaded again: harm is at most this many loads, ... */
+#define HARM_WARM         2.0  /* a cache that is lost is missed more than once: sweep */
+#define HARM_S            15.0 /* ... each with this much around it */
+#define PULL_AGE_S        40.0 /* age that a new request is given: more favours short ones: sweep */
+#define PULL_HITS_MAX     10   /* requests compared when a slot is free */
+#define STARVE_LOADS      12.0 /* after this many loads and services ... */
+#define STARVE_S          30.0 /* ... and this, a request's index is raised ... */
+#define STARVE_FACTOR     4.0  /* ... by this: no request waits for ever */
+#define SAMPLE_HOLDERS    12   /* free holders looked at; more changes nothing measurable: sweep */
+#define SAMPLE_OTHERS     16   /* free nodes without the model looked at */
+
+#define FASTER_SPEED      1.5  /* a board this much faster is worth waiting for ... */
+#define FASTER_SHARE      0.9  /* ... if the request is done in this share of the time ... */
+#define FASTER_MARGIN_S   1.0  /* ... and sooner by this; P99 of a Pi 4/Pi 5 fleet -13 %: sweep */
+#define FASTER_PATIENCE_S 60.0 /* nobody is put off for longer */
 
 /* --- placement ---------------------------------------------------------------------------------
  */

@@ -154,9 +154,13 @@ double policy_service_mean(const struct policy_model *model)
     return model->service_s > 0.0 ? model->service_s : SERVICE_PRIOR_S;
 }
 
-double policy_margin(const struct policy *policy, double load_s)
+bool policy_swap_pays(const struct policy *policy, double swap_s, double load_s, double wait_s)
 {
-    return policy_min(policy->swap_margin_s, load_s);
+    double nodes = policy_max((double)policy->nodes_n, SWAP_FLEET_SMALL);
+    double factor =
+        policy->swap_factor * (1.0 + SWAP_FLEET_SHARE * (1.0 - SWAP_FLEET_SMALL / nodes));
+
+    return swap_s * factor + policy_min(policy->swap_margin_s, load_s) < wait_s;
 }
 
 struct policy_cost policy_wait_cost(struct policy *policy, const struct policy_want *want,

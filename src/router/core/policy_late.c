@@ -178,8 +178,40 @@ bool policy_cooler_pays(struct policy *policy, const struct policy_want *want, u
            policy_wait(policy, want->model, 0, node, now_ms) + policy_service_mean(m) < service;
 }
 
+/* A holder that is busy now, but on so much faster a board that the request is done sooner there.
+ * Those that wait before it count; nobody is put off for longer than FASTER_PATIENCE_S. */
+bool policy_faster_pays(struct policy *policy, const struct policy_want *want, uint32_t free_pair,
+                        uint32_t position, double service, int64_t now_ms)
+{
+    uint32_t sample[SAMPLE_HOLDERS];
+    struct policy_list *list = &policy->models[want->model].list[PAIRS_RESIDENT];
+    double mean = policy_service_mean(&policy->models[want->model]);
+    double limit = FASTER_SHARE * service - FASTER_MARGIN_S;
+    uint32_t n;
+
+    if (want->age_s > FASTER_PATIENCE_S || list->n < 2)
+        return false;
+    limit -= (double)position * mean / (double)(list->n - 1);
+    if (limit <= 0.0)
+        return false;
+    n = policy_sample(policy_pair_links(policy, PAIRS_RESIDENT), list, SAMPLE_HOLDERS, sample);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct policy_pair *pair = &policy->pairs[sample[i]];
+        const struct policy_node *node = &policy->nodes[pair->node];
+        struct policy_cost cost;
+        if (pair->gen_tps < FASTER_SPEED * policy->pairs[free_pair].gen_tps || node->is_open ||
+            node->loading != POLICY_NONE || !policy_pair_usable(policy, pair))
+            continue;
+        double wait = policy_residual(node, now_ms);
+        if (wait < limit && wait + policy_service(policy, want, sample[i], &cost) < limit)
+            return true;
+    }
+    return false;
+}
+
 static bool match_holder(struct policy *policy, const struct policy_want *want,
-                         const struct contest *contest, int64_t now_ms, struct policy_decision *ret)
+                         const struct contest *contest, uint32_t position, int64_t now_ms,
+                         struct policy_decision *ret)
 {
     const struct candidate *best = &contest->best;
     uint32_t node = policy->pairs[best->pair].node;
@@ -193,6 +225,8 @@ static bool match_holder(struct policy *policy, const struct policy_want *want,
     }
     if (policy_cooler_pays(policy, want, node, service, now_ms))
         return keep(policy, want, node, POLICY_FOR_COOLER, ret);
+    if (policy_faster_pays(policy, want, best->pair, position, service, now_ms))
+        return keep(policy, want, POLICY_NONE, POLICY_FOR_HOLDER, ret);
     return move(policy, want, best, node == want->home ? POLICY_BY_HOME : POLICY_BY_HOLDER, now_ms,
                 ret);
 }
@@ -260,9 +294,9 @@ static bool match_swap(struct policy *policy, const struct policy_want *want, ui
         enter_others(policy, want, now_ms, &contest);
     decide(policy, &contest, ret);
     if (contest.best.pair != POLICY_NONE &&
-        contest.best.sum * policy->swap_factor +
-                policy_margin(policy, policy_load_time(policy, &policy->pairs[contest.best.pair])) <
-            policy_cost_sum(&wait))
+        policy_swap_pays(policy, contest.best.sum,
+                         policy_load_time(policy, &policy->pairs[contest.best.pair]),
+                         policy_cost_sum(&wait)))
         return move(policy, want, &contest.best, POLICY_BY_SWAP, now_ms, ret);
     if (policy_home_pays(policy, want, 2.0 * WAIT_FOREVER_S, now_ms, &home))
         policy_homebound_add(policy, want->request, want->home, home.service_s + home.heat_s);
@@ -284,6 +318,6 @@ bool policy_late_match(struct policy *policy, uint32_t request, uint32_t positio
     contest_begin(&contest);
     enter_holders(policy, &want, now_ms, &contest);
     if (contest.best.pair != POLICY_NONE)
-        return match_holder(policy, &want, &contest, now_ms, ret);
+        return match_holder(policy, &want, &contest, position, now_ms, ret);
     return match_swap(policy, &want, position, now_ms, ret);
 }

@@ -302,8 +302,8 @@ bool policy_warm_is_full(const struct policy_node *node);
 void policy_want_fill(struct policy *policy, uint32_t request, int64_t now_ms,
                       struct policy_want *ret);
 /* S and its heat; fills service_s, heat_s and saved_s, and returns S * Theta. */
-/* What a swap must save: no more than one load, and no more than the setting. */
-double policy_margin(const struct policy *policy, double load_s);
+/* Is loading the model (load_s of swap_s) clearly cheaper than waiting? */
+bool policy_swap_pays(const struct policy *policy, double swap_s, double load_s, double wait_s);
 /* The wait that a swap must beat: for a holder, or for the busy home if that is sooner. */
 struct policy_cost policy_wait_cost(struct policy *policy, const struct policy_want *want,
                                     uint32_t position, int64_t now_ms);
@@ -365,6 +365,9 @@ bool policy_cooler_pays(struct policy *policy, const struct policy_want *want, u
                         double service, int64_t now_ms);
 /* The first requests of a model in the window's order, at most `max`, of one class. */
 uint32_t policy_queue_front(struct policy *policy, uint32_t model, uint32_t max, uint32_t *out);
+/* Is it better to wait for a busy holder on a faster board than to take the free pair? */
+bool policy_faster_pays(struct policy *policy, const struct policy_want *want, uint32_t free_pair,
+                        uint32_t position, double service, int64_t now_ms);
 bool policy_late_pull(struct policy *policy, uint32_t node, int64_t now_ms,
                       struct policy_decision *ret);
 bool policy_place(struct policy *policy, int64_t now_ms, struct policy_decision *ret);

@@ -83,7 +83,8 @@ static void pull_hits(struct policy *policy, uint32_t pair, int64_t now_ms, stru
         double s = policy_service(policy, &wants[i], pair, &cost);
         if (policy->requests[requests[i]].is_fresh ||
             policy_is_barred(policy, &wants[i], p->node) ||
-            prefers_home(policy, &wants[i], p->node, s, now_ms))
+            prefers_home(policy, &wants[i], p->node, s, now_ms) ||
+            policy_faster_pays(policy, &wants[i], pair, i, s, now_ms))
             continue;
         (void)pull_enter(pull, &wants[i], pair, &cost, (wants[i].rank_age_s + PULL_AGE_S) / s,
                          (int)window_at(policy->window, requests[i])->class);
@@ -124,8 +125,7 @@ static void pull_miss(struct policy *policy, uint32_t node, uint32_t model, int6
         STARVE_S + STARVE_LOADS * (cost.load_s + policy_service_mean(&policy->models[model]));
     wait = policy_wait_cost(policy, &want, 0, now_ms);
     if (!starves &&
-        policy_cost_sum(&cost) * policy->swap_factor + policy_margin(policy, cost.load_s) >=
-            policy_cost_sum(&wait))
+        !policy_swap_pays(policy, policy_cost_sum(&cost), cost.load_s, policy_cost_sum(&wait)))
         return;
     (void)pull_enter(pull, &want, pair, &cost,
                      (want.age_s + PULL_AGE_S) / policy_cost_sum(&cost) *
