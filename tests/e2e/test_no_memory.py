@@ -70,6 +70,7 @@ class Shim:
         return sorted(picks), len(places)
 
 
+WIDE = "gemma3:1b,load=20ms,gen_tps=2000,prompt_tps=1e9,tokens=12,num_ctx=9000000,train_ctx=9000000"
 ASK = {
     "chat": {"messages": [{"role": "user", "content": "x" * 3000}], "stream": True,
              "progress": True, "metadata": "m" * 200, "params": {"options": {"top_k": 3}}},
@@ -150,7 +151,7 @@ def worker_sweep(cluster, kind):
     cluster.router()
     shim = Shim(cluster, "worker")
     worker = cluster.worker("pi-1", cluster.sim(), env=shim.env)
-    cluster.worker("pi-2", cluster.sim(), root=Root(cluster.path("root-warm"), temp=70.0))
+    cluster.worker("pi-2", cluster.sim(), root=Root(cluster.path("root-warm"), temp=58.0))
     cluster.read_reply(cluster.submit(prompt="warm"))
     return Sweep(cluster, worker, shim, ASK[kind])
 
@@ -189,3 +190,19 @@ def test_a_router_that_is_refused_memory_once_loses_nothing(new_cluster):
 
 def test_a_worker_that_is_refused_memory_once_loses_nothing(new_cluster):
     run_all(new_cluster, worker_sweep, {"chat": 3, "embed": 2})
+
+
+def test_a_worker_without_memory_for_a_large_request_leaves_it_to_others(cluster):
+    """Nothing of 256 KiB and more can be had, for as long as it lasts."""
+    cluster.router()
+    shim = Shim(cluster, "worker")
+    worker = cluster.worker("pi-1", cluster.sim(WIDE), env=shim.env)
+    cluster.worker("pi-2", cluster.sim(WIDE), root=Root(cluster.path("root-warm"), temp=58.0))
+    shim.order(floor=256 * 1024)
+    large = [cluster.submit(prompt="x" * 2**20) for _ in range(3)]
+    for request_id in large:
+        assert cluster.read_reply(request_id, 60).node == "pi-2"
+    assert shim.refused and worker.alive
+    shim.order()
+    cluster.control(op="drain", node="pi-2")
+    assert cluster.read_reply(cluster.submit(prompt="hi"), 40).node == "pi-1"  # it works again
