@@ -2,9 +2,11 @@
 
 import json
 import signal
+import subprocess
 
-from cluster import CHAT, SLOW_CHAT, wait_until
-from ctl import ctl, finish, start
+from cluster import CHAT, OTHER, SLOW_CHAT, wait_until
+from ctl import Run, ctl, environment, finish, start
+from process import SLOW, binary
 
 HALF_SECOND = "gemma3:1b,load=1ms,gen_tps=40,prompt_tps=1e6,tokens=20"
 
@@ -168,3 +170,64 @@ def test_ctrl_c_in_a_bench_cancels_everything_and_prints_what_was_measured(clust
     assert {"code": "cancelled", "n": report["failed"]} in report["errors"]
     wait_until(lambda: cluster.sims[0].running() == 0, "nothing runs any more")
     cluster.assert_no_leftovers()
+
+
+def test_a_model_is_loaded_ahead_of_need(cluster):
+    cluster.fleet(2)
+    run = ctl(cluster, "preload", "gemma3:1b", "--json")
+    assert run.code == 0 and run.json["loaded"] is True and run.json["error"] is None, run
+    node = run.json["node"]
+    wait_until(lambda: "gemma3:1b" in cluster.health(node)["models"], "it is in memory")
+    assert "already" in ctl(cluster, "preload", "gemma3:1b").out
+    other = {"pi-1": "pi-2", "pi-2": "pi-1"}[node]
+    assert "loaded in" in ctl(cluster, "preload", "gemma3:1b", "--node", other).out
+    run = ctl(cluster, "preload", "qwen2.5:0.5b", "--node", node)  # what is there makes way
+    assert run.code == 0, run
+    wait_until(lambda: cluster.health(node)["models"] == ["qwen2.5:0.5b"], "it has made way")
+    assert ctl(cluster, "preload", "nobody-has-it").code == 4
+    assert ctl(cluster, "preload", "gemma3:1b", "--node", "pi-9").code == 4
+    assert ctl(cluster, "preload", "a b").code == 2
+
+
+def test_a_preload_that_a_busy_node_refuses_is_1(cluster):
+    cluster.router()
+    cluster.worker("pi-1", cluster.sim(SLOW_CHAT, OTHER))
+    running = cluster.submit(prompt="x")
+    cluster.wait_running(running)
+    run = ctl(cluster, "preload", "qwen2.5:0.5b", "--node", "pi-1")
+    assert run.code == 1 and "the node has work" in run.err, run
+    assert ctl(cluster, "preload", "qwen2.5:0.5b").code == 1
+    cluster.cancel(running)
+    cluster.read_reply(running)
+
+
+def test_the_operator_of_the_acl_can_do_all_of_it(new_cluster):
+    cluster = new_cluster(users=True)
+    cluster.fleet(1)
+
+    def operate(*arguments):
+        argv = [binary("orionctl"), *arguments, "--redis",
+                f"redis://orion-operator@127.0.0.1:{cluster.redis.port}", "--password-file",
+                cluster.redis.users.password_file("orion-operator"), "--json"]
+        return Run(subprocess.run(argv, capture_output=True, text=True, check=False,
+                                  timeout=60 * SLOW, env=environment(ORION_NODE_LOST="1s",
+                                                                     ORION_NODE_LATE="1s")))
+
+    for i in range(2):
+        cluster.db.xadd(cluster.keys.dead, {"request_id": f"r{i}", "code": "x", "error": "y",
+                                            "request.model": "gemma3:1b", "request.prompt": "x"})
+    cluster.db.hset(cluster.keys.health, "gone", '{"last_seen_ms":1}')
+    for arguments in (["status"], ["top", "--once"], ["submit", "-m", "gemma3:1b", "--id", "a", "x"],
+                      ["wait", "a"], ["explain", "a"], ["events"], ["drain", "pi-1", "--wait"],
+                      ["undrain", "pi-1"], ["forget", "gone"], ["dead", "list"],
+                      ["dead", "show", "r0"], ["dead", "retry", "r0"], ["dead", "purge", "--all"],
+                      ["bench", "-m", "gemma3:1b", "-n", "2"], ["doctor"]):
+        run = operate(*arguments)
+        assert run.code in ((0, 1) if arguments[0] in ("status", "doctor") else (0,)), (arguments, run)
+        assert "NOPERM" not in run.err and "refuses" not in run.err, (arguments, run)
+    cluster.wait_available("pi-1")
+    assert operate("preload", "qwen2.5:0.5b").code == 0
+    assert operate("cancel", "a").code == 1
+    tried = [e for e in cluster.db.acl_log() if e["username"] == "orion-operator"]
+    assert {e["object"] for e in tried} <= {"config|get", "acl|whoami", "acl|getuser"}, tried
+    cluster.db.acl_log_reset()

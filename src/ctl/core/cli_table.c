@@ -90,7 +90,7 @@ static const struct cli_option dead_purge_options[] = {
 };
 
 static const struct cli_option preload_options[] = {
-    {"node", 0, "NODE", "load it there; without it a router chooses"},
+    {"node", 0, "NODE", "load it there"},
     {"timeout", 't', "DURATION", "give up waiting after this long; default 10m"},
     {"no-wait", 0, NULL, "do not wait until the model is in memory"},
 };
@@ -176,13 +176,18 @@ const struct cli_command cli_commands[CLI_COUNT] = {
          CLI_ARGS_MAX},
     [CLI_DEAD_PURGE] = {CLI_DEAD_PURGE, "dead purge", "[ENTRY]...", "removes dead letters", "",
                         "4: no such entry", OPTIONS(dead_purge_options), 0, CLI_ARGS_MAX},
-    [CLI_PRELOAD] = {CLI_PRELOAD, "preload", "MODEL",
-                     "loads a model into memory before it is "
-                     "asked for",
-                     "",
-                     "1: it failed; 4: no such node, or no node has the model; 5: --timeout "
-                     "has passed",
-                     OPTIONS(preload_options), 1, 1},
+    [CLI_PRELOAD] =
+        {CLI_PRELOAD, "preload", "MODEL", "loads a model into memory before it is asked for",
+         "Without --node an idle node is chosen that has the model on its disk: one with nothing "
+         "in "
+         "memory, then the coolest; nothing is done if a node has it in memory already. With "
+         "--node "
+         "what that node has in memory makes way. A request for another model that comes meanwhile "
+         "ends it.",
+         "1: it failed, or no node is idle; 4: no such node, or no node has the model; 5: "
+         "--timeout "
+         "has passed",
+         OPTIONS(preload_options), 1, 1},
     [CLI_BENCH] =
         {CLI_BENCH, "bench", "", "asks many times, and tells percentiles",
          "Prints how long the requests waited, until the first token and until the end (p50, p90, "

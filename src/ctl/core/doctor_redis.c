@@ -197,8 +197,9 @@ static void check_access(struct doctor *doctor, const struct redis_facts *facts)
     bool is_open = has_flag(facts->user_rules, "nopass") && has_flag(facts->user_rules, "on");
 
     if (!facts->user_rules) {
-        doctor_find(doctor, FINDING_OK, SUBJECT, "", "connected as user %.*s, with an ACL",
-                    SPAN_ARG(facts->user));
+        struct span user = facts->user.len ? facts->user : span_str("one");
+        doctor_find(doctor, FINDING_OK, SUBJECT, "", "connected as user %.*s, whom an ACL limits",
+                    SPAN_ARG(user));
         return;
     }
     if (!is_open) {

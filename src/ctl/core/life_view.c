@@ -1,6 +1,5 @@
 #include <inttypes.h>
 
-#include "common/json.h"
 #include "common/model_name.h"
 #include "common/reply.h"
 
@@ -8,6 +7,7 @@
 #include "happening.h"
 #include "json_out.h"
 #include "life.h"
+#include "preload_choice.h"
 #include "reply_view.h"
 #include "text.h"
 
@@ -189,19 +189,6 @@ static void add_head(const struct life *life, bool color, struct buf *out)
 
 /* --- what it waits for ------------------------------------------------------------------------ */
 
-static bool has_model(const struct seen_node *node, const char *wanted)
-{
-    char name[MODEL_NAME_MAX + 64], canonical[MODEL_NAME_MAX + 1];
-    struct json_iter it;
-
-    for (json_begin(&it, json_get(node->json, "installed")); json_next(&it);) {
-        if (json_string_decode(it.value, name, sizeof name) &&
-            model_name_canonical(span_str(name), canonical) && span_is(span_str(canonical), wanted))
-            return true;
-    }
-    return false;
-}
-
 static void add_node(const struct seen_node *node, bool has_it, struct buf *out)
 {
     (void)buf_add_str(out, "  ");
@@ -233,7 +220,8 @@ static void add_waiting(const struct life *life, const struct fleet_seen *fleet,
     }
     (void)buf_add_str(out, ". The nodes now:\n");
     for (size_t i = 0; i < fleet->n_nodes; i++)
-        add_node(&fleet->nodes[i], known && has_model(&fleet->nodes[i], model), out);
+        add_node(&fleet->nodes[i], known && seen_has_model(&fleet->nodes[i], "installed", model),
+                 out);
     if (seen_routers_alive(fleet) == 0)
         (void)buf_add_str(out, "  No router is alive: start orion-router.\n");
 }
