@@ -40,7 +40,7 @@ static void test_states(void **state)
 {
     (void)state;
     assert_int_equal(node("pi-1")->state, SEEN_UP);
-    assert_int_equal(node("raspberrypi-kitchen")->state, SEEN_RESTING);
+    assert_int_equal(node("raspberrypi-kitchen")->state, SEEN_HOT);
     assert_string_equal(seen_state_text(node("raspberrypi-kitchen")), "hot");
     assert_int_equal(node("pi-10")->state, SEEN_DRAINED);
     assert_int_equal(node("pi-2")->state, SEEN_HOT);

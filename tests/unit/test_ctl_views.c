@@ -11,6 +11,7 @@
 #include "ctl_made.h"
 #include "happening.h"
 #include "life.h"
+#include "preload_choice.h"
 #include "reply_view.h"
 #include "test.h"
 #include "text.h"
@@ -145,6 +146,11 @@ static void test_lines_of_events(void **state)
         {"['event','done','request_id','r1','node','pi-1','attempt','1','model','m','run_ms',"
          "'5800','code','','error','']",
          "20:51:17.000 done             r1 m on pi-1, ran 5.8s\n"},
+        {"['event','done','node','pi-1','run_ms','5000','queued_ms','9955','first_ms','84','tokens'"
+         ","
+         "'60','prompt_tokens','5','loaded','1','cached','1']",
+         "20:51:17.000 done             on pi-1, ran 5s, waited 9.9s, 60 tokens, the first after "
+         "84ms, model loaded, prompt cached\n"},
         {"['event','failed','request_id','r1','node','pi-1','code','c','error','e']",
          "20:51:17.000 failed           r1 on pi-1, c: e\n"},
         {"['event','preload','node','pi-1','gain','3','\\u001bx','y']",
@@ -196,7 +202,7 @@ static void test_a_life_in_order(void **state)
         "'router-1']],['1795553477001-0',['event','queued','request_id','other']],"
         "['1795553477003-1',['event','routed','request_id','r1','node','pi-1','attempt','1','model'"
         ","
-        "'gemma3:1b','router','router-1','why','answers in 4.2 s (waits 0, loads 3.1 s, generates "
+        "'gemma3:1b','router','router-1','why','answers in 4.2 s (waits 0, loads 3.1 s; generates "
         "1.1 s); others: pi-2 in 5.0 s, pi-3 hot 78.1 C']],"
         "['1795553491000-0',['event','requeued','request_id','r1','node','pi-1','attempt','2','why'"
         ","
@@ -252,6 +258,36 @@ static void test_a_life_with_more_steps_than_there_is_room_for(void **state)
     assert_false(life_add(&life, LIFE_EVENT, entry));
     assert_int_equal(life.left_out, 1);
     freeReplyObject(entry);
+}
+
+static void test_where_a_preload_goes(void **state)
+{
+    static struct fleet_seen fleet;
+    redisReply *replies[4];
+    struct preload_choice choice;
+    struct err err;
+
+    (void)state;
+    made_fleet(&fleet, replies);
+    assert_int_equal(preload_choose(&fleet, (struct span){NULL, 0}, "gemma3:1b", &choice, &err), 0);
+    assert_true(span_is(choice.node->id, "pi-1") && choice.is_resident);
+    /* all-minilm is installed on pi-1 alone, and pi-1 is busy */
+    assert_int_equal(
+        preload_choose(&fleet, (struct span){NULL, 0}, "all-minilm:latest", &choice, &err),
+        -ECANCELED);
+    fleet.nodes[1].length = 0;
+    assert_int_equal(
+        preload_choose(&fleet, (struct span){NULL, 0}, "all-minilm:latest", &choice, &err), 0);
+    assert_true(span_is(choice.node->id, "pi-1") && !choice.is_resident);
+    assert_string_equal(choice.unload, "gemma3:1b");
+    assert_int_equal(preload_choose(&fleet, (struct span){NULL, 0}, "none:latest", &choice, &err),
+                     -ENOENT);
+    assert_int_equal(preload_choose(&fleet, span_str("pi-9"), "gemma3:1b", &choice, &err), -ENOENT);
+    assert_int_equal(preload_choose(&fleet, span_str("pi-2"), "gemma3:1b", &choice, &err), -ENOENT);
+    /* whom an operator names is asked, whatever its state: it answers why not */
+    assert_int_equal(
+        preload_choose(&fleet, span_str("raspberrypi-kitchen"), "gemma3:1b", &choice, &err), 0);
+    made_free(replies);
 }
 
 /* --- requests --------------------------------------------------------------------------------- */
@@ -385,6 +421,7 @@ int main(void)
         TEST(test_a_life_in_order),
         TEST(test_a_life_that_waits_and_one_that_nobody_knows),
         TEST(test_a_life_with_more_steps_than_there_is_room_for),
+        TEST(test_where_a_preload_goes),
         TEST(test_a_request_from_json),
         TEST(test_requests_that_nobody_meant),
         TEST(test_percentiles_are_those_of_the_nearest_rank),

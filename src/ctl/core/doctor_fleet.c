@@ -35,16 +35,17 @@ static void check_silence(struct doctor *doctor, const struct seen_node *node, c
 
 static void check_state(struct doctor *doctor, const struct seen_node *node, const char *id)
 {
+    static const char hot[] = "better cooling, or fewer requests: it comes back when it has cooled "
+                              "down";
+    static const char full[] =
+        "a smaller model or context; see what else runs there (`ps aux --sort "
+        "-rss`)";
     static const struct {
         const char *reason, *todo;
         enum finding_level level;
     } rows[] = {
         {"ollama down", "`systemctl status ollama` there; is its address the one in worker.conf?",
          FINDING_BAD},
-        {"hot", "better cooling, or fewer requests: it comes back when it has cooled down",
-         FINDING_WARN},
-        {"memory", "a smaller model or context; see what else runs there (`ps aux --sort -rss`)",
-         FINDING_WARN},
         {"starting", "wait; if it stays so, see its log (`journalctl -u orion-worker`)",
          FINDING_NOTE},
         {"stopping", "", FINDING_NOTE},
@@ -53,7 +54,7 @@ static void check_state(struct doctor *doctor, const struct seen_node *node, con
     if (node->state == SEEN_DRAINED)
         doctor_find(doctor, FINDING_NOTE, id, "orionctl undrain takes it back", "drained");
     if (node->state == SEEN_HOT || node->state == SEEN_MEMORY)
-        doctor_find(doctor, FINDING_WARN, id, node->state == SEEN_HOT ? rows[1].todo : rows[2].todo,
+        doctor_find(doctor, FINDING_WARN, id, node->state == SEEN_HOT ? hot : full,
                     "takes no work: %s", seen_state_name(node->state));
     if (node->state != SEEN_RESTING)
         return;

@@ -97,13 +97,11 @@ static enum seen_state state_of(const struct seen_node *node, const struct seen_
         return SEEN_LATE;
     if (node->drained)
         return SEEN_DRAINED;
-    if (!node->available)
-        return SEEN_RESTING;
-    if (node->temp_c >= (double)limits->temp_max_mc / 1000.0)
+    if (node->temp_c >= (double)limits->temp_max_mc / 1000.0 || strcmp(node->reason, "hot") == 0)
         return SEEN_HOT;
-    if (node->ram_pct >= (double)limits->ram_max_pct)
+    if (node->ram_pct >= (double)limits->ram_max_pct || strcmp(node->reason, "memory") == 0)
         return SEEN_MEMORY;
-    return SEEN_UP;
+    return node->available ? SEEN_UP : SEEN_RESTING;
 }
 
 static int compare_spans(struct span a, struct span b)

@@ -27,9 +27,9 @@ struct redisReply;
 enum seen_state {
     SEEN_UP = 0,  /* takes work */
     SEEN_DRAINED, /* by an operator */
-    SEEN_RESTING, /* it says itself that it takes none: `reason` */
-    SEEN_HOT,     /* at or above temp_max */
-    SEEN_MEMORY,  /* at or above ram_max */
+    SEEN_RESTING, /* it says itself that it takes none, for another `reason` than these two: */
+    SEEN_HOT,     /* at or above temp_max, or it says so (it rests until it has cooled down) */
+    SEEN_MEMORY,  /* at or above ram_max, or it says so */
     SEEN_LATE,    /* silent for node_late */
     SEEN_LOST,    /* silent for node_lost */
     SEEN_BAD,     /* its health value cannot be read */

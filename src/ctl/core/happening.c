@@ -1,5 +1,7 @@
 #include "happening.h"
 
+#include <inttypes.h>
+
 #include "common/model_name.h"
 #include "common/reply.h"
 #include "common/request.h"
@@ -74,8 +76,10 @@ static void add_duration(struct buf *out, const char *before, const struct redis
 
 static bool is_known(struct span name)
 {
-    static const char *const known[] = {"event", "request_id", "node", "router", "attempt", "model",
-                                        "code",  "error",      "why",  "run_ms", "epoch"};
+    static const char *const known[] = {
+        "event",  "request_id", "node",     "router",    "attempt",       "model",
+        "code",   "error",      "why",      "run_ms",    "epoch",         "loaded",
+        "cached", "tokens",     "first_ms", "queued_ms", "prompt_tokens", "routed_by"};
 
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (span_is(name, known[i]))
@@ -99,6 +103,23 @@ static void add_unknown(const struct redisReply *fields, struct buf *out)
     }
 }
 
+/* What the last event of a request tells of its run. */
+static void add_run(const struct redisReply *fields, struct buf *out)
+{
+    int64_t tokens = view_number(fields, "tokens", 0);
+
+    add_duration(out, out->len ? ", ran " : "ran ", fields, "run_ms");
+    add_duration(out, ", waited ", fields, "queued_ms");
+    if (tokens > 0) {
+        (void)buf_add_fmt(out, ", %" PRId64 " tokens", tokens);
+        add_duration(out, ", the first after ", fields, "first_ms");
+    }
+    if (span_is(view_field(fields, "loaded"), "1"))
+        (void)buf_add_str(out, ", model loaded");
+    if (span_is(view_field(fields, "cached"), "1"))
+        (void)buf_add_str(out, ", prompt cached");
+}
+
 void happening_words(const struct redisReply *fields, struct buf *out)
 {
     struct span kind = view_field(fields, "event"), attempt = view_field(fields, "attempt");
@@ -107,7 +128,7 @@ void happening_words(const struct redisReply *fields, struct buf *out)
 
     add(out, to_node ? "to " : from_node ? "from " : "on ", view_field(fields, "node"));
     add(out, out->len ? ", attempt " : "attempt ", is_first ? (struct span){NULL, 0} : attempt);
-    add_duration(out, out->len ? ", ran " : "ran ", fields, "run_ms");
+    add_run(fields, out);
     add(out, out->len ? ", " : "", view_field(fields, "code"));
     add(out, out->len ? ": " : "", view_field(fields, "error"));
     add(out, out->len ? ": " : "", view_field(fields, "why"));

@@ -72,14 +72,24 @@ static void add_reply(const struct life_step *step, struct buf *out)
     }
 }
 
+/* Bytes up to the next "; " that stands in no parentheses. */
+static size_t reason_len(struct span why)
+{
+    int depth = 0;
+
+    for (size_t i = 0; i < why.len; i++) {
+        depth += (why.ptr[i] == '(') - (why.ptr[i] == ')' && depth > 0);
+        if (depth == 0 && why.ptr[i] == ';' && i + 1 < why.len && why.ptr[i + 1] == ' ')
+            return i;
+    }
+    return why.len;
+}
+
 /* The reasons of a decision stand on lines of their own: "a; b; others: c". */
 static void add_reasons(struct span why, size_t width, struct buf *out)
 {
     while (why.len > 0) {
-        size_t end = 0;
-        while (end < why.len &&
-               !(why.ptr[end] == ';' && end + 1 < why.len && why.ptr[end + 1] == ' '))
-            end++;
+        size_t end = reason_len(why);
         (void)buf_add_str(out, "\n");
         text_pad(out, WORDS_COL + 2);
         text_wrap(out, (struct span){why.ptr, end}, WORDS_COL + 2, WORDS_COL + 4, width);

@@ -38,8 +38,9 @@ static bool is_one_of(struct span name, const char *const *names, size_t n)
 
 static void add_field(struct span name, struct span value, struct buf *out)
 {
-    static const char *const numbers[] = {"attempt", "seq",       "position", "eta_ms",
-                                          "run_ms",  "queued_ms", "epoch",    "load_ms"};
+    static const char *const numbers[] = {"attempt",  "seq",    "position",     "eta_ms",
+                                          "run_ms",   "epoch",  "load_ms",      "queued_ms",
+                                          "first_ms", "tokens", "prompt_tokens"};
     char text[64];
     int64_t number;
 
