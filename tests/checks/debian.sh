@@ -1,7 +1,7 @@
 #!/bin/sh
 # Fails if the lists of what to install differ: each library that CMakeLists.txt looks for must have
-# its package in debian/control, scripts/setup and scripts/test-arm64, each program and each manual
-# page must be in a Debian package, and the versions must agree.
+# its package in debian/control, scripts/setup and scripts/test-arm64, each program, manual page
+# and file of config and systemd must be in a Debian package, and the versions must agree.
 # Usage: debian.sh SOURCE_DIR
 set -eu
 cd "$1"
@@ -33,6 +33,11 @@ for program in $programs; do
 done
 for page in docs/man/*.[1-9]; do
     grep -qx "$page" debian/*.manpages || complain "no Debian package has $page"
+done
+
+for file in config/* config/*/* systemd/catalog/* systemd/ollama.service.d/*; do
+    [ -f "$file" ] || continue
+    grep -qE "^($file|$(dirname "$file")) " debian/*.install || complain "no Debian package has $file"
 done
 
 version=$(sed -nE 's/^project\(orion VERSION ([0-9.]+).*/\1/p' CMakeLists.txt)
