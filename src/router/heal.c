@@ -25,9 +25,10 @@ static void on_healed(const struct redisReply *reply, void *arg)
     if (!reply || router_refused(router, reply, "heal"))
         return;
     router->heal_wanted = span_is(reply_span(reply_at(reply, 0)), "busy");
-    if (reply_i64(reply_at(reply, 1), &n))
+    if (reply_i64(reply_at(reply, 1), &n)) {
         router_trouble(router, "ids_healed",
                        "somebody chose entry ids from the future; they are of the clock again");
+    }
     router->reconcile_wanted = router->reconcile_wanted || reply_count(reply) > 1;
 }
 

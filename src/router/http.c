@@ -92,6 +92,8 @@ static unsigned make_page(struct http *http, const char *url, struct buf *page,
     return MHD_HTTP_OK;
 }
 
+/* libmicrohttpd chose the parameters. */
+/* NOLINTBEGIN(readability-function-size, readability-non-const-parameter) */
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *upload,
                                   size_t *upload_len, void **of_request)
@@ -115,6 +117,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
     buf_done(&page);
     return result;
 }
+/* NOLINTEND(readability-function-size, readability-non-const-parameter) */
 
 /* --- connections that stay too long ----------------------------------------------------------- */
 
@@ -156,7 +159,8 @@ static void cut_old(struct http *http)
 /* --- listening -------------------------------------------------------------------------------- */
 
 /* Mostly of clients that left in the middle of something. */
-static void log_trouble(void *arg, const char *fmt, va_list ap)
+static void __attribute__((format(printf, 2, 0)))
+log_trouble(void *arg, const char *fmt, va_list ap)
 {
     char text[256];
 

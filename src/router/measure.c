@@ -37,9 +37,10 @@ static void on_info(const struct redisReply *reply, void *arg)
     struct span info = reply_span(reply);
 
     router->metrics.durable = -1;
-    if (reply && !reply_error(reply) && info.len > 0)
+    if (reply && !reply_error(reply) && info.len > 0) {
         router->metrics.durable =
             says(info, "\naof_enabled:1\r\n") && says(info, "\naof_last_write_status:ok\r\n");
+    }
 }
 
 void measure_tick(struct router *router)

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -85,15 +86,15 @@ static size_t next_model(const struct metrics *metrics, size_t i)
     return i + 1 < metrics->models_n || i == METRICS_OTHER ? i + 1 : METRICS_OTHER;
 }
 
-#define FOR_EACH_MODEL(i, metrics)                                                                 \
-    for (size_t i = (metrics)->models_n > 0 ? 0 : METRICS_OTHER; i <= METRICS_OTHER;               \
-         i = next_model(metrics, i))
+static size_t first_model(const struct metrics *metrics)
+{
+    return metrics->models_n > 0 ? 0 : METRICS_OTHER;
+}
 
 static void requests(struct buf *out, const struct metrics *metrics)
 {
     family(out, METRIC_REQUESTS);
-    FOR_EACH_MODEL(i, metrics)
-    {
+    for (size_t i = first_model(metrics); i <= METRICS_OTHER; i = next_model(metrics, i)) {
         for (size_t outcome = 0; outcome < METRICS_OUTCOMES_MAX; outcome++) {
             labelled(out, METRIC_REQUESTS, "model", model_name(metrics, i));
             add_label(out, ',', "outcome", span_str(metrics_outcome_name(outcome)));
@@ -142,8 +143,7 @@ static void durations(struct buf *out, const struct metrics *metrics)
 
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         family(out, all[i].metric);
-        FOR_EACH_MODEL(m, metrics)
-        {
+        for (size_t m = first_model(metrics); m <= METRICS_OTHER; m = next_model(metrics, m)) {
             const char *at = (const char *)&metrics->models[m] + all[i].offset;
             struct metric_histogram copy;
 
@@ -156,8 +156,7 @@ static void durations(struct buf *out, const struct metrics *metrics)
 static void tokens(struct buf *out, const struct metrics *metrics)
 {
     family(out, METRIC_TOKENS);
-    FOR_EACH_MODEL(i, metrics)
-    {
+    for (size_t i = first_model(metrics); i <= METRICS_OTHER; i = next_model(metrics, i)) {
         const struct metric_model *model = &metrics->models[i];
 
         labelled(out, METRIC_TOKENS, "model", model_name(metrics, i));
@@ -167,14 +166,12 @@ static void tokens(struct buf *out, const struct metrics *metrics)
         (void)buf_add_fmt(out, ",kind=\"output\"} %llu\n", (unsigned long long)model->tokens);
     }
     family(out, METRIC_COLD_STARTS);
-    FOR_EACH_MODEL(i, metrics)
-    {
+    for (size_t i = first_model(metrics); i <= METRICS_OTHER; i = next_model(metrics, i)) {
         one_of(out, METRIC_COLD_STARTS, "model", model_name(metrics, i),
                (double)metrics->models[i].cold_starts);
     }
     family(out, METRIC_CACHE_HITS);
-    FOR_EACH_MODEL(i, metrics)
-    {
+    for (size_t i = first_model(metrics); i <= METRICS_OTHER; i = next_model(metrics, i)) {
         one_of(out, METRIC_CACHE_HITS, "model", model_name(metrics, i),
                (double)metrics->models[i].cache_hits);
     }
@@ -413,14 +410,14 @@ static double open_fds(void)
 static double resident_bytes(void)
 {
     FILE *file = fopen("/proc/self/statm", "re");
-    long long pages = 0;
+    char line[128] = "", *second = NULL;
 
     if (!file)
         return 0;
-    if (fscanf(file, "%*s %lld", &pages) != 1)
-        pages = 0;
+    if (fgets(line, sizeof line, file))
+        second = strchr(line, ' '); /* pages in all, pages resident, ... */
     (void)fclose(file);
-    return (double)pages * (double)sysconf(_SC_PAGESIZE);
+    return second ? (double)strtoll(second, NULL, 10) * (double)sysconf(_SC_PAGESIZE) : 0;
 }
 
 static double seconds(struct timeval tv)

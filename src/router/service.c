@@ -92,6 +92,8 @@ void service_fleet_text(const struct fleet *fleet, uint32_t waiting, char *buf, 
     uint32_t counts[SERVICE_KIND_COUNT] = {0}, cursor = 0, index;
     const struct node *first[SERVICE_KIND_COUNT] = {NULL};
 
+    buf[0] = '\0';
+
     while ((index = fleet_each(fleet, &cursor)) != FLEET_NONE) {
         const struct node *node = fleet_at(fleet, index);
         enum service_kind kind = kind_of(node);
@@ -101,7 +103,7 @@ void service_fleet_text(const struct fleet *fleet, uint32_t waiting, char *buf, 
     }
     add(&line, "%u node%s up", (unsigned)counts[SERVICE_UP], counts[SERVICE_UP] == 1 ? "" : "s");
     for (int kind = SERVICE_HOT; kind < SERVICE_KIND_COUNT; kind++) {
-        if (counts[kind] > 0)
+        if (first[kind])
             add_trouble(&line, (enum service_kind)kind, counts[kind], first[kind]);
     }
     add(&line, ", %u waiting", (unsigned)waiting);

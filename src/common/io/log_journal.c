@@ -92,8 +92,12 @@ static void put_key(struct datagram *datagram, struct span key, struct span valu
     size_t len = strlen(name);
 
     for (size_t i = 0; i < key.len && len < sizeof name; i++) {
-        char c = key.ptr[i];
-        name[len++] = c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+        const char *lower = "abcdefghijklmnopqrstuvwxyz", *at = strchr(lower, key.ptr[i]);
+
+        name[len] = key.ptr[i];
+        if (at && *at)
+            name[len] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[at - lower];
+        len++;
     }
     put_field(datagram, name, len, value);
 }
@@ -112,10 +116,11 @@ enum log_journal_outcome log_journal_send(int syslog_level, const struct log_lin
 {
     static struct datagram datagram;
     const char *id = line->n > 0 ? log_catalog_id(line->fields[0].value) : NULL;
-    const char priority[] = {(char)('0' + syslog_level), '\0'};
+    char priority[8];
 
     if (journal.fd < 0)
         return LOG_JOURNAL_GONE;
+    (void)snprintf(priority, sizeof priority, "%d", syslog_level);
     datagram.len = 0;
     put_field(&datagram, "MESSAGE", 7, (struct span){line->text, line->len});
     put_text(&datagram, "PRIORITY", priority);

@@ -221,6 +221,17 @@ static const char *put_field(struct log_line *line, const char *fmt, struct argu
     return fmt;
 }
 
+static void put_fields(struct log_line *line, const char *fmt, struct arguments *from)
+{
+    while (*fmt) {
+        fmt = put_field(line, fmt, from);
+        if (*fmt == ' ') {
+            (void)put_text(line, " ", 1);
+            fmt++;
+        }
+    }
+}
+
 void log_line_make(struct log_line *line, const char *fmt, va_list ap)
 {
     struct arguments from;
@@ -228,13 +239,7 @@ void log_line_make(struct log_line *line, const char *fmt, va_list ap)
     line->len = line->values_len = line->n = 0;
     va_copy(from.ap, ap);
     if (strncmp(fmt, "event=", 6) == 0) {
-        while (*fmt) {
-            fmt = put_field(line, fmt, &from);
-            if (*fmt == ' ') {
-                (void)put_text(line, " ", 1);
-                fmt++;
-            }
-        }
+        put_fields(line, fmt, &from);
     } else {
         (void)put_template(line, fmt, '\0', &from);
         put_free_text(line, (struct span){line->values, line->values_len});
