@@ -209,11 +209,13 @@ static void set_timer(struct http *http, int64_t delay_ms)
     (void)event_add(http->timer, &tv);
 }
 
-/* Lets libmicrohttpd do what it can now, and asks when it wants to be called next. */
+/* Lets libmicrohttpd do what it can now, and asks when it wants to be called next. Ages are looked
+ * at each time: clients that keep it busy put the timer off for ever. */
 static void run(struct http *http)
 {
     MHD_UNSIGNED_LONG_LONG due_ms = CHECK_MS;
 
+    cut_old(http);
     (void)MHD_run(http->daemon);
     if (MHD_get_timeout(http->daemon, &due_ms) != MHD_YES || due_ms > CHECK_MS)
         due_ms = CHECK_MS;
@@ -279,7 +281,6 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         try_listening(http);
         return;
     }
-    cut_old(http);
     run(http);
 }
 

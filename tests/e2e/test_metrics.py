@@ -232,7 +232,7 @@ def test_connections_that_never_end_are_cut_and_do_not_keep_others_out(cluster):
     (router,), _ = fleet(cluster, 1)
     where, fds = address(router), router.fds()
     slow = []
-    for _ in range(40):  # more than there may be
+    for _ in range(24):  # more than there may be
         slow.append(dial(where))
         slow[-1].sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Slow: ")
     stays_true(lambda: router.fds() <= fds + 16 + 1, "no more than 16 connections", 1)
