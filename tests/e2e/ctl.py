@@ -31,7 +31,11 @@ def environment(**more):
 
 
 def command(cluster, *arguments):
-    return [binary("orionctl"), "--redis", f"unix://{cluster.redis.socket}", *arguments]
+    where = ["--redis", f"unix://{cluster.redis.socket}"]
+    if cluster.redis.users:
+        where = ["--redis", f"redis://orion-operator@127.0.0.1:{cluster.redis.port}", "--password-file",
+                 cluster.redis.users.password_file("orion-operator")]
+    return [binary("orionctl"), *where, *arguments]
 
 
 class Run:
