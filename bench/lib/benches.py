@@ -31,9 +31,9 @@ def moves_of_floor(s, nodes, count, depth=64, events=None):
     return figures["per_s"], figures["cpu_us_per_move"]
 
 
-def moves_of_router(s, nodes, count, routers=1, models=("gemma3:1b",), each=None):
+def moves_of_router(s, nodes, count, routers=1, models=("gemma3:1b",), each=None, drain_ms=100):
     s.empty()
-    fleet = s.background("bench-fleet", nodes=nodes, slots=1024, drain_ms=100,
+    fleet = s.background("bench-fleet", nodes=nodes, slots=1024, drain_ms=drain_ms,
                          models=",".join(models), each=each)
     s.fill(count, models=models)
     daemons = [s.shipped_router(f"router-{i}", max_queue=10_000_000) for i in range(routers)]
@@ -232,29 +232,35 @@ def health(rounds, nodes=10_000, seconds=20):
     return [row, floor]
 
 
-def start_seconds(s, seen):
-    """Seconds from the start of a router until seen(router)."""
+def read_by_router(s, count):
+    """Seconds from the start of a router until it is ready and has read every waiting request."""
     router = s.new_router("router-1", node_late=None, node_lost=None, model_wait=None,
                           log_level=None, max_queue=10_000_000)
     begin = time.monotonic()
     router.start()
-    wait_until(lambda: seen(router), "the router is ready", 120, 0.002)
+    wait_until(lambda: "event=redis_ready" in router.log, "the router is ready", 120, 0.002)
+    ready = time.monotonic() - begin
+    wait_until(lambda: s.db.xpending(s.keys.requests, "inference-routers")["pending"] == count,
+               "it has read them all", 120, 0.002)
     took = time.monotonic() - begin
     router.kill()
-    return took
+    return ready, took
 
 
-def start(rounds):
-    """Seconds until a router is ready: 10,000 nodes and 100,000 waiting, against nothing at all."""
-    row = Row("start to ready beyond an empty start", "s", [], None, 1.0)
+def start(rounds, nodes=10_000, count=100_000):
+    """Seconds until a router is ready, 10,000 nodes and 100,000 waiting, beyond reading the bytes."""
+    ready = Row("start to READY", "s", [], None, 1.0)
+    whole = Row("until all is read, beyond the floor", "s", [], None, 1.0)
     for _ in range(rounds):
         with stage() as s:
-            empty = start_seconds(s, lambda r: "event=redis_ready" in r.log)
-            s.background("bench-fleet", nodes=10_000, models="gemma3:1b,qwen2.5:0.5b")
-            s.fill(100_000, bytes_each=1024, model="no-such-model")
-            full = start_seconds(s, lambda r: "event=redis_ready" in r.log)
-            row.values.append(full - empty)
-    return [row]
+            s.background("bench-fleet", nodes=nodes, models="gemma3:1b,qwen2.5:0.5b")
+            s.fill(count, models=["no-such-model"])
+            floor = s.tool("floor-read", count=count)["seconds"]
+            s.db.xgroup_destroy(s.keys.requests, "inference-routers")
+            times = read_by_router(s, count)
+            ready.values.append(times[0])
+            whole.values.append(times[1] - floor)
+    return [ready, whole]
 
 
 def size(rounds):
@@ -272,5 +278,47 @@ def size(rounds):
     return rows
 
 
+# --- growth ---------------------------------------------------------------------------------------
+
+NODES = (10, 100, 1_000, 10_000)
+MODELS = (1, 10, 100)
+
+
+def memory_for(s, nodes):
+    """MiB of a router that knows so many nodes, with nothing waiting."""
+    router = s.shipped_router(max_queue=10_000_000)
+    wait_until(lambda: f'"nodes":{nodes}' in (s.db.hget(s.keys.routers, "router-1") or ""),
+               "the router knows the fleet", 60)
+    bytes_used = pss_bytes(router.pid)
+    router.stop(20)
+    return bytes_used / 2**20
+
+
+def grown(s, nodes, models, count=20_000):
+    """Moves per second, CPU per move and memory of a router for a fleet of this size."""
+    names = [f"model{i}:1b" for i in range(models)]
+    fleet = {"models": names, "each": min(8, models), "drain_ms": 100 if nodes < 100 else None}
+    s.background("bench-fleet", nodes=nodes, slots=1024,
+                 **{**fleet, "models": ",".join(names)}).kill()
+    s.others.clear()
+    mib = memory_for(s, nodes)
+    return *moves_of_router(s, nodes, count, **fleet), mib
+
+
+def growth(rounds):
+    """What grows with nodes and models: moves per second, CPU per move, memory of a router."""
+    rows = []
+    for models in MODELS:
+        for nodes in NODES:
+            three = [Row(f"{nodes} nodes, {models} models: {what}", unit, []) for what, unit in
+                     (("moves", "/s"), ("CPU per move", "us"), ("router", "MiB"))]
+            for _ in range(max(1, rounds // 5)):
+                with stage() as s:
+                    for row, value in zip(three, grown(s, nodes, models)):
+                        row.values.append(value)
+            rows += three
+    return rows
+
+
 ALL = {f.__name__: f for f in (moves, routers, path, latency, first_token, streaming, memory, rest,
-                               health, start, size)}
+                               health, start, size, growth)}
