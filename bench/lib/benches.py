@@ -173,26 +173,36 @@ def idle_pss(s, curl):
     return bytes_used
 
 
+def waiting_bytes(n, **settings):
+    """Memory of a router for each of n waiting requests; the payload stays in Redis."""
+    with stage() as s:
+        router = s.shipped_router(**settings)
+        s.fill(200, model="no-such-model")  # its buffers have their size by then
+        wait_until(lambda: s.db.xpending(s.keys.requests, "inference-routers")["pending"] == 200,
+                   "the router has read them", 120)
+        before = pss_bytes(router.pid)
+        s.fill(n, model="no-such-model", start=200)
+        wait_until(lambda: s.db.xpending(s.keys.requests, "inference-routers")["pending"] == n + 200,
+                   "the router has read them", 120)
+        return (pss_bytes(router.pid) - before) / n
+
+
 def memory(rounds):
     """Memory of idle daemons beyond an empty program on the same libraries; of a waiting request."""
     router = Row("router beyond the floor", "KiB", [], None, 1536)
     worker = Row("worker beyond the floor", "KiB", [], None, 1024)
-    waiting = Row("router, per waiting request", "bytes", [], None, 400)
+    shipped = Row("router, per waiting request, as shipped", "bytes", [], None, 400)
+    window = Row("router, per request in a window of 65,536", "bytes", [], None, 400)
     for _ in range(rounds):
         with stage() as s:
             floors = idle_pss(s, False), idle_pss(s, True)
-            r, w = s.shipped_router(window=1_000_000), s.shipped_worker("pi-1", s.sim())
+            r, w = s.shipped_router(), s.shipped_worker("pi-1", s.sim())
             s.ask(prompt="hi")
             router.values.append((pss_bytes(r.pid) - floors[0]) / 1024)
             worker.values.append((pss_bytes(w.pid) - floors[1]) / 1024)
-            before, n = pss_bytes(r.pid), 50_000
-            s.control(op="drain", node="pi-1")
-            s.wait_available("pi-1", True)
-            s.fill(n)
-            wait_until(lambda: s.db.xpending(s.keys.requests, "inference-routers")["pending"] == n,
-                       "the router has read them", 120)
-            waiting.values.append((pss_bytes(r.pid) - before) / n)
-    return [router, worker, waiting]
+        shipped.values.append(waiting_bytes(60_000, model_wait="10m"))
+        window.values.append(waiting_bytes(60_000, model_wait="10m", window=65_536))
+    return [router, worker, shipped, window]
 
 
 def rest(rounds, seconds=60):
