@@ -18,10 +18,10 @@ struct loop_handlers {
         void *arg); /* SIGTERM or SIGINT, the first; the second ends loop_run() at once */
     void (*on_reload)(void *arg); /* SIGHUP */
     void *arg;
-    /* For how long from now a tick would find nothing to do, unless something happens meanwhile; 0:
-     * not at all. Asked after each iteration of the loop: an idle daemon sleeps through its ticks,
-     * and whatever wakes it up brings them back. NULL: never idle. */
-    int64_t (*idle_ms)(void *arg);
+    /* How long from now the next tick may be, if nothing happens meanwhile; 0: tick_ms. Asked after
+     * each iteration of the loop: an idle daemon sleeps through its ticks, and whatever wakes it up
+     * brings them back; one with something due sooner gets its tick sooner. NULL: always tick_ms. */
+    int64_t (*next_ms)(void *arg);
 };
 
 /* Creates base and signals and ignores SIGPIPE. Stops the process if it cannot (no descriptors). */

@@ -202,7 +202,7 @@ static bool is_idle(const struct router *router)
 }
 
 /* Without work the next thing to do is a heartbeat or a look at the others. */
-static int64_t idle_ms(void *arg)
+static int64_t next_ms(void *arg)
 {
     const struct router *router = arg;
     int64_t due_ms = sooner(router->presence_ms, router->reconcile_due_ms);
@@ -328,7 +328,7 @@ struct router *router_new(const struct options_program *program, const struct op
                           const struct router_config *config)
 {
     struct router *router = xcalloc(1, sizeof *router);
-    const struct loop_handlers handlers = {on_tick, on_stop, on_reload, router, idle_ms};
+    const struct loop_handlers handlers = {on_tick, on_stop, on_reload, router, next_ms};
     struct err err;
 
     router->program = program;

@@ -388,6 +388,21 @@ void job_drive(struct job *job, int64_t now_ms)
     }
 }
 
+int64_t jobs_chunk_due_ms(const struct worker *w, int64_t now_ms)
+{
+    int64_t first_ms = INT64_MAX;
+
+    for (size_t i = 0; i < JOBS_MAX; i++) {
+        const struct job *job = &w->jobs.all[i];
+        if (job->state != JOB_RUNNING || !job->wants_stream || job->stream.is_off)
+            continue;
+        int64_t due_ms = chunks_due_ms(&job->stream.chunks);
+        if (due_ms > now_ms && due_ms < first_ms)
+            first_ms = due_ms;
+    }
+    return first_ms;
+}
+
 bool jobs_is_idle(const struct worker *w)
 {
     for (size_t i = 0; i < JOBS_MAX; i++) {

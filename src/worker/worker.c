@@ -37,19 +37,31 @@ static bool is_reading(const struct worker *w)
     return !reader_is_idle(&w->control.reader) && !(may_feed && reader_is_idle(&w->feed.reader));
 }
 
-/* Without work the next thing to do is a heartbeat, a look at Ollama, or a look at what is pending.
- */
-static int64_t idle_ms(void *arg)
+static int64_t sooner(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static bool is_idle(const struct worker *w)
+{
+    return !w->leave.is_stopping && w->probe.n == 0 && !preload_model(w) && jobs_is_idle(w) &&
+           session_is_open(w) && is_reading(w);
+}
+
+/* Without work the next thing to do is a heartbeat, a look at Ollama, or a look at what is pending;
+ * with work it may be a chunk, which a reader waits for. */
+static int64_t next_ms(void *arg)
 {
     const struct worker *w = arg;
-    int64_t due_ms = beat_due_ms(w);
+    int64_t now_ms = clock_now_ms(), due_ms = jobs_chunk_due_ms(w, now_ms);
 
-    if (w->leave.is_stopping || w->probe.n > 0 || preload_model(w) || !jobs_is_idle(w) ||
-        !session_is_open(w) || !is_reading(w))
+    if (is_idle(w)) {
+        due_ms = sooner(beat_due_ms(w), poller_due_ms(w));
+        due_ms = sooner(due_ms, reconcile_due_ms(w));
+    } else if (due_ms - now_ms >= WORKER_TICK_MS) {
         return 0;
-    due_ms = due_ms < poller_due_ms(w) ? due_ms : poller_due_ms(w);
-    due_ms = due_ms < reconcile_due_ms(w) ? due_ms : reconcile_due_ms(w);
-    return due_ms - clock_now_ms();
+    }
+    return due_ms > now_ms ? due_ms - now_ms : 0;
 }
 
 static void on_stop(void *arg)
@@ -110,7 +122,7 @@ int worker_new(const struct options_program *program, const struct options *opti
         return rc;
     }
     w->loop =
-        loop_new(&(struct loop_handlers){on_tick, on_stop, on_reload, w, idle_ms}, WORKER_TICK_MS);
+        loop_new(&(struct loop_handlers){on_tick, on_stop, on_reload, w, next_ms}, WORKER_TICK_MS);
     w->curl = curl_loop_new(loop_base(w->loop));
     jobs_init(w);
     beat_init(w);

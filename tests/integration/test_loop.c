@@ -99,7 +99,7 @@ static void on_sleeper_tick(void *arg)
     }
 }
 
-static int64_t sleeper_idle_ms(void *arg)
+static int64_t sleeper_next_ms(void *arg)
 {
     return ((struct sleeper *)arg)->is_awake ? 0 : 3600000;
 }
@@ -116,7 +116,7 @@ static void test_an_idle_daemon_sleeps_through_its_ticks_until_something_happens
     const struct timeval soon = loop_tv(5), later = loop_tv(100);
     struct sleeper sleeper = {0}, nobody = {0};
     const struct loop_handlers handlers = {
-        .on_tick = on_sleeper_tick, .idle_ms = sleeper_idle_ms, .arg = &sleeper};
+        .on_tick = on_sleeper_tick, .next_ms = sleeper_next_ms, .arg = &sleeper};
 
     (void)state;
     sleeper.loop = loop_new(&handlers, 10);

@@ -146,6 +146,27 @@ static void test_a_fast_model_makes_at_most_one_entry_per_interval(void **state)
     end(&f);
 }
 
+static void test_an_entry_that_was_taken_late_does_not_make_the_next_one_late(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, BODY_GENERATE);
+    add_text(&f, "a");
+    takes_text(&f, 1000, "a");
+    add_text(&f, "b");
+    takes_text(&f, 1055, "b"); /* a busy machine: 5 ms late */
+    add_text(&f, "c");
+    assert_int_equal(chunks_due_ms(&f.chunks), 1100);
+    takes_text(&f, 1180, "c"); /* so late that not all of it may be made good */
+    add_text(&f, "d");
+    assert_int_equal(chunks_due_ms(&f.chunks), 1180 - 10 + CHUNKS_INTERVAL_MS);
+    takes_text(&f, 1900, "d"); /* a pause of the model gives no credit either */
+    add_text(&f, "e");
+    assert_true(chunks_due_ms(&f.chunks) >= 1900 - 10 + CHUNKS_INTERVAL_MS);
+    end(&f);
+}
+
 static void test_texts_are_joined_raw_and_the_first_time_stays(void **state)
 {
     struct fixture f;
@@ -354,6 +375,7 @@ int main(void)
         cmocka_unit_test(test_pieces_within_the_interval_are_merged_and_due_at_its_end),
         cmocka_unit_test(test_many_pieces_are_due_before_the_interval_ends),
         cmocka_unit_test(test_a_fast_model_makes_at_most_one_entry_per_interval),
+        cmocka_unit_test(test_an_entry_that_was_taken_late_does_not_make_the_next_one_late),
         cmocka_unit_test(test_texts_are_joined_raw_and_the_first_time_stays),
         cmocka_unit_test(test_arrays_are_joined),
         cmocka_unit_test(test_what_would_change_its_order_is_not_merged),

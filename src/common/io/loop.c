@@ -51,14 +51,16 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
         loop->handlers.on_tick(loop->handlers.arg);
 }
 
-/* After an iteration: may the next tick be later than it would be, or must it be sooner? */
+/* After an iteration: the next tick may be later than it would be, or must be sooner. */
 static void settle_tick(struct loop *loop)
 {
-    int64_t idle_ms = loop->handlers.idle_ms ? loop->handlers.idle_ms(loop->handlers.arg) : 0;
+    int64_t next_ms = loop->handlers.next_ms ? loop->handlers.next_ms(loop->handlers.arg) : 0;
     int64_t left_ms = loop->due_ms - clock_now_ms();
 
-    if (idle_ms > loop->tick_ms ? left_ms != idle_ms : left_ms > loop->tick_ms)
-        set_tick(loop, idle_ms > loop->tick_ms ? idle_ms : loop->tick_ms);
+    if (next_ms > loop->tick_ms ? left_ms != next_ms : left_ms > loop->tick_ms)
+        set_tick(loop, next_ms > 0 ? next_ms : loop->tick_ms);
+    else if (next_ms > 0 && next_ms < left_ms)
+        set_tick(loop, next_ms);
 }
 
 /* An event like any other: it comes only if the loop gets round to it. */

@@ -265,13 +265,26 @@ static bool take_open(struct chunks *chunks, struct buf *out)
     return true;
 }
 
+/* The moment from which the next interval counts: when the entry was due, not when a busy machine
+ * got round to it, or a model that writes once an interval would stay late for ever; but only a
+ * fifth of an interval is made good at a time. */
+static int64_t taken_at(const struct chunks *chunks, int64_t now_ms)
+{
+    int64_t due_ms = chunks->last_take_ms + chunks->interval_ms;
+    int64_t earliest_ms = now_ms - chunks->interval_ms / CHUNKS_CATCH_UP;
+
+    if (!chunks->taken_once || due_ms > now_ms)
+        return now_ms;
+    return due_ms > earliest_ms ? due_ms : earliest_ms;
+}
+
 bool chunks_take(struct chunks *chunks, int64_t now_ms, struct buf *out)
 {
     if (chunks->open_n == 0 && chunks->closed_n == 0)
         return false;
     if (!(chunks->closed_n > 0 ? take_closed(chunks, out) : take_open(chunks, out)))
         return false;
+    chunks->last_take_ms = taken_at(chunks, now_ms);
     chunks->taken_once = true;
-    chunks->last_take_ms = now_ms;
     return true;
 }

@@ -34,7 +34,9 @@
 #include "pieces.h"
 
 #define CHUNKS_INTERVAL_MS                                                                         \
-    50 /* shortest time between two entries: 20 a second read as flowing text */
+    50                    /* shortest time between two entries: 20 a second read as flowing text */
+#define CHUNKS_CATCH_UP 5 /* 1/this of an interval may be made good after an entry that came late  \
+                           */
 #define CHUNKS_PIECES_MAX 64 /* pieces merged into one entry before it is due all the same */
 
 /* chunks_due_ms() when nothing is waiting. */
@@ -52,7 +54,7 @@ struct chunks {
     struct buf closed;    /* older entries, whole, each with "\n" behind */
     size_t closed_n;      /* how many */
     size_t closed_taken;  /* bytes at its front that were taken already */
-    int64_t last_take_ms; /* when an entry was taken last */
+    int64_t last_take_ms; /* when an entry was taken last, or should have been */
     bool taken_once;
     size_t max_bytes;
     size_t pieces_max;
