@@ -20,7 +20,8 @@ struct loop_handlers {
     void *arg;
     /* How long from now the next tick may be, if nothing happens meanwhile; 0: tick_ms. Asked after
      * each iteration of the loop: an idle daemon sleeps through its ticks, and whatever wakes it up
-     * brings them back; one with something due sooner gets its tick sooner. NULL: always tick_ms. */
+     * brings them back; one with something due sooner gets its tick sooner. NULL: always tick_ms.
+     */
     int64_t (*next_ms)(void *arg);
 };
 

@@ -190,7 +190,8 @@ void job_refuse(struct job *job, const char *code, bool is_retryable, const char
 
 void jobs_tick(struct worker *w, int64_t now_ms);
 
-/* The earliest moment after now_ms at which a chunk is due, monotonic; INT64_MAX if there is none. */
+/* The earliest moment after now_ms at which a chunk is due, monotonic; INT64_MAX if there is none.
+ */
 int64_t jobs_chunk_due_ms(const struct worker *w, int64_t now_ms);
 
 /* Has no job anything to do, not even one that is only being given back? */

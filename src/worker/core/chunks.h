@@ -34,9 +34,10 @@
 #include "pieces.h"
 
 #define CHUNKS_INTERVAL_MS                                                                         \
-    50                    /* shortest time between two entries: 20 a second read as flowing text */
-#define CHUNKS_CATCH_UP 5 /* 1/this of an interval may be made good after an entry that came late  \
-                           */
+    50 /* shortest time between two entries: 20 a second read as flowing text */
+#define CHUNKS_CATCH_UP                                                                            \
+    5 /* 1/this of an interval may be made good after an entry that came late                      \
+       */
 #define CHUNKS_PIECES_MAX 64 /* pieces merged into one entry before it is due all the same */
 
 /* chunks_due_ms() when nothing is waiting. */
