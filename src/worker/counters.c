@@ -3,6 +3,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "common/clock.h"
+
 #include "worker.h"
 
 /* Does `b` lack anything of `a`? */
@@ -19,8 +21,8 @@ static bool lacks(const uint64_t *a, size_t a_n, const uint64_t *b, size_t b_n)
     return false;
 }
 
-/* While a model is loaded in another one's place nothing may be in memory for a while: what counts
- * is what was there before. */
+/* Ollama may show both models while the one is loaded and the other unloaded, or none: a model that
+ * goes within COUNTERS_SWAP_MS of another's coming has made room for it. */
 void counters_on_resident(struct worker *w)
 {
     struct counters *counters = &w->counters;
@@ -31,9 +33,13 @@ void counters_on_resident(struct worker *w)
         now[i] = span_hash(span_str(ps->models[i].name));
     if (ps->n == 0)
         return;
-    if (counters->resident_n > 0 && lacks(now, ps->n, counters->resident, counters->resident_n) &&
-        lacks(counters->resident, counters->resident_n, now, ps->n))
+    if (lacks(now, ps->n, counters->resident, counters->resident_n))
+        counters->came_ms = clock_now_ms();
+    if (lacks(counters->resident, counters->resident_n, now, ps->n) && counters->came_ms > 0 &&
+        clock_now_ms() - counters->came_ms <= COUNTERS_SWAP_MS) {
         counters->swaps++;
+        counters->came_ms = 0; /* each makes room but once */
+    }
     memcpy(counters->resident, now, ps->n * sizeof now[0]);
     counters->resident_n = ps->n;
 }

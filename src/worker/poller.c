@@ -63,7 +63,6 @@ static void on_failure(struct worker *w, const char *why)
     if (poller->ps.n > 0) {
         poller->ps.n = 0;
         node_on_resident(w);
-        counters_on_resident(w);
         probe_on_resident(w);
     }
     set_state(w, OLLAMA_DOWN, why);
@@ -146,6 +145,7 @@ static void take_ps(struct worker *w, const struct http_outcome *outcome)
                 beat_soon(w);
         }
         node_on_resident(w);
+        counters_on_resident(w);
         probe_on_resident(w);
     }
     after_ps(w);

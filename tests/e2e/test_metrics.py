@@ -153,6 +153,23 @@ def test_what_a_node_publishes_is_exported_and_what_it_does_not_know_is_not(clus
     wait_until(lambda: page(router).value("orion_node_tokens_per_second"), "the speed is there")
 
 
+def test_swaps_and_preloads_of_a_node_are_exported(cluster):
+    sim = cluster.sim(max_loaded=1)
+    router = cluster.router(http_listen=ANY_PORT)
+    cluster.worker("pi-1", sim)
+
+    def value(name):
+        return page(router).value(name, node="pi-1")
+
+    cluster.ask()
+    wait_until(lambda: value("orion_node_resident_models") == 1, "the model is seen")
+    assert value("orion_node_swaps_total") == 0
+    cluster.ask(model="qwen2.5:0.5b")
+    wait_until(lambda: value("orion_node_swaps_total") == 1, "the swap is counted")
+    cluster.control(op="preload", node="pi-1", model="gemma3:1b")
+    wait_until(lambda: value("orion_node_preloads_total") == 1, "the preload is counted")
+
+
 def test_a_thousand_nodes_do_not_make_a_page_without_end(cluster):
     router = cluster.router(http_listen=ANY_PORT)
     now_ms = cluster.db.time()[0] * 1000
