@@ -298,10 +298,12 @@ class Account:
                 continue
             for name, slack, most in (("fds", FDS_SLACK, "fds"),
                                       ("anon", ANON_SLACK_KIB, "mem_kib")):
-                grown = after[name] - before[name]
+                warm = [u.warm[name] for u in self.stage.units.values()
+                        if u.kind == unit.kind and u.warm]
+                grown = after[name] - max([before[name]] + warm)
                 self.count[most] = max(self.count[most], grown)
                 if grown > slack:
                     self.count["growth"] += 1
                     self.violation("growth", "", f"{unit.name}: {name} {before[name]} -> "
-                                   f"{after[name]}")
+                                   f"{after[name]}, {max(warm, default='?')} before the faults")
         return rows

@@ -80,6 +80,8 @@ class Run:
         strike_at = start
         while time.monotonic() < until:
             self.stage.supervise()
+            if time.monotonic() < start:
+                self.stage.note_warm()
             self.torment.run_due()
             if time.monotonic() >= strike_at:
                 self.torment.strike(self.dice.choices(names, shares)[0])

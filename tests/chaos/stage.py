@@ -65,6 +65,7 @@ class Unit:
         self.twins = []
         self.shim = None
         self.before, self.started_s = None, None
+        self.warm = None  # figures before the first fault
         self.deaths = 0
 
     def start(self):
@@ -262,6 +263,11 @@ class Stage:
                     unit.empty = False
                 else:
                     unit.start()
+
+    def note_warm(self):
+        """Figures while all is well; `before` of one started in the storm may lack connections."""
+        for unit in self.units.values():
+            unit.warm = unit.before or unit.warm
 
     def died_by_itself(self, unit):
         """Being fenced by a twin is its duty; anything else is a fault."""
