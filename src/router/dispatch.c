@@ -273,7 +273,9 @@ void dispatch_pass(struct router *router)
     if (now_ms < router->hold_until_ms)
         return;
     policy_clock(router->policy, router_redis_ms(router) - now_ms);
-    while (router->moving < MOVES_MAX &&
+    /* A connection that is lost in the middle takes nothing any more: what it refused waits again,
+     * and would be decided again without end. */
+    while (redis_conn_is_ready(router->commands) && router->moving < MOVES_MAX &&
            redis_conn_pending_bytes(router->commands) <= REDIS_CONN_HOLD_BYTES &&
            policy_next(router->policy, now_ms, &decision))
         carry_out(router, &decision);
