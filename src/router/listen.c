@@ -171,6 +171,9 @@ static void tell_left(struct router *router, uint32_t node, const struct event_e
         .model = model_of(router, event->model),
         .is_done = event->run_ms >= 0,
         .run_ms = event->run_ms,
+        .was_cold = event->run.loaded,
+        .prompt_tokens = event->run.prompt_tokens,
+        .output_tokens = event->run.tokens,
     };
 
     policy_left(router->policy, node, &report, clock_now_ms());

@@ -41,7 +41,7 @@
 #define STARVE_LOADS      12.0 /* after this many loads and services ... */
 #define STARVE_S          30.0 /* ... and this, a request's index is raised ... */
 #define STARVE_FACTOR     4.0  /* ... by this: no request waits for ever */
-#define SAMPLE_HOLDERS    12   /* free holders looked at; more changes nothing measurable: sweep */
+#define SAMPLE_HOLDERS    6    /* free holders looked at; 12 changes nothing measurable: sweep */
 #define SAMPLE_OTHERS     16   /* free nodes without the model looked at */
 
 #define FASTER_SPEED      1.5  /* a board this much faster is worth waiting for ... */
@@ -59,6 +59,7 @@
 #define PLACE_SHARE      12     /* at most one node in so many per round */
 #define PLACE_SAMPLE     64     /* free nodes looked at */
 #define PLACE_LAST_GUARD 1000.0 /* no preload takes the last holder of a model in use: sweep */
+#define PLACE_LAST_SHARE 4.0    /* ... or this often what its requests would wait for a load */
 #define PLACE_WARM       8.0 /* conversations that a preload would cut off count this often: sweep */
 #define PLACE_DUTY_SHARE 0.9   /* a node that must rest gives that much less of the gain */
 #define PLACE_LOAD_SHARE 0.002 /* of equal nodes the one that loads faster */
@@ -72,6 +73,7 @@
 
 #define RETURN_CHANCE      0.7    /* a conversation goes on; mean 3.5 turns: traces */
 #define RETURN_SILENCE_S   90.0   /* ... ever less likely; think time median 25 s */
+#define CHANCE_AGE_MS      2000   /* the chance is calculated anew so often */
 #define COLLIDE_S          40.0   /* a job this long meets a returning conversation with 63 % */
 #define COLLIDE_SHARE      0.5    /* which then waits half of it, or goes elsewhere */
 #define SESSION_TTL_MS     600000 /* a conversation silent this long has no home */

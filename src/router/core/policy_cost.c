@@ -263,7 +263,7 @@ double policy_collision(const struct policy *policy, uint32_t pair, double servi
                         int64_t now_ms)
 {
     const struct policy_pair *p = &policy->pairs[pair];
-    const struct policy_node *node = &policy->nodes[p->node];
+    struct policy_node *node = &policy->nodes[p->node];
     double meets = 1.0 - policy_exp_neg(service_s / COLLIDE_S), sum = 0.0;
     bool is_full = policy_warm_is_full(node);
 
@@ -282,13 +282,13 @@ double policy_collision(const struct policy *policy, uint32_t pair, double servi
 double policy_warm_value(const struct policy *policy, uint32_t pair, int64_t now_ms)
 {
     const struct policy_pair *p = &policy->pairs[pair];
-    const struct policy_node *node = &policy->nodes[p->node];
+    struct policy_node *node = &policy->nodes[p->node];
     double sum = 0.0;
 
     if (!policy->settings.homes)
         return 0.0;
     for (uint32_t i = 0; i < node->warm_n; i++) {
-        const struct policy_warm *warm = &node->warm[i];
+        struct policy_warm *warm = &node->warm[i];
         if (warm->is_home && warm->model == p->model)
             sum += policy_warm_chance(warm, now_ms) * policy_max(0.0, warm->tokens) / p->prompt_tps;
     }

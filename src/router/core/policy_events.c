@@ -378,8 +378,7 @@ void policy_left(struct policy *policy, uint32_t node, const struct policy_repor
         return;
     if (report->is_done && report->model != POLICY_NONE) {
         policy_learn_done(policy, report);
-        policy_warm_done(policy, node, report->session,
-                         (double)(report->prompt_tokens + report->output_tokens), now_ms);
+        policy_warm_done(policy, node, report, now_ms);
     }
     slot_leave(policy, node, now_ms);
 }

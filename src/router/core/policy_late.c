@@ -10,72 +10,80 @@
  * ------------------------------------------------------------------------------------ */
 
 struct candidate {
-    uint32_t pair;
+    uint32_t pair, node;
+    uint32_t rank; /* before the cost counts: failing nodes last, then the operator's order */
     struct policy_cost cost;
     double sum, temp_c;
 };
 
+#define CANDIDATES_MAX (SAMPLE_OTHERS + 1)
+#define RANK_FAILING   UINT32_C(0x80000000)
+#define TEMP_UNKNOWN_C 1000.0
+
+/* Candidates in their places, so that none is copied; best and second are NULL or one of them. */
 struct contest {
-    struct candidate best, second;
-    uint32_t considered;
+    struct candidate all[CANDIDATES_MAX];
+    const struct candidate *best, *second;
+    uint32_t n;
 };
 
 static void contest_begin(struct contest *contest)
 {
-    contest->best = contest->second = (struct candidate){.pair = POLICY_NONE};
-    contest->considered = 0;
+    contest->best = contest->second = NULL;
+    contest->n = 0;
 }
 
-/* A failing node loses against any other; then an operator's order of preference counts, then the
- * cost, then the temperature. */
-static bool is_better(const struct policy *policy, const struct candidate *a,
-                      const struct candidate *b)
+/* The next candidate, to be filled in and entered. */
+static struct candidate *contest_next(struct contest *contest, uint32_t pair)
 {
-    const struct policy_pair *pa = &policy->pairs[a->pair], *pb;
+    struct candidate *entry = &contest->all[contest->n];
 
-    if (b->pair == POLICY_NONE)
-        return true;
-    pb = &policy->pairs[b->pair];
-    if (policy->nodes[pa->node].is_failing != policy->nodes[pb->node].is_failing)
-        return policy->nodes[pb->node].is_failing;
-    if (pa->place != pb->place)
-        return pa->place < pb->place;
+    assert(contest->n < CANDIDATES_MAX);
+    entry->pair = pair;
+    entry->cost = (struct policy_cost){0};
+    return entry;
+}
+
+static bool is_better(const struct candidate *a, const struct candidate *b)
+{
+    if (!b || a->rank != b->rank)
+        return !b || a->rank < b->rank;
     if (a->sum < b->sum || a->sum > b->sum)
         return a->sum < b->sum;
     if (a->temp_c < b->temp_c || a->temp_c > b->temp_c)
         return a->temp_c < b->temp_c;
-    return pa->node < pb->node;
+    return a->node < b->node;
 }
 
 static void contest_enter(const struct policy *policy, struct contest *contest,
                           struct candidate *entry)
 {
-    const struct policy_heat *heat = &policy->nodes[policy->pairs[entry->pair].node].heat;
+    const struct policy_pair *pair = &policy->pairs[entry->pair];
+    const struct policy_node *node = &policy->nodes[pair->node];
 
-    contest->considered++;
+    contest->n++;
+    entry->node = pair->node;
+    entry->rank = (uint32_t)pair->place | (node->is_failing ? RANK_FAILING : 0);
     entry->sum = policy_cost_sum(&entry->cost);
-    entry->temp_c = heat->now_ms == INT64_MIN ? 1000.0 : heat->now_c;
-    if (is_better(policy, entry, &contest->best)) {
+    entry->temp_c = node->heat.now_ms == INT64_MIN ? TEMP_UNKNOWN_C : node->heat.now_c;
+    if (is_better(entry, contest->best)) {
         contest->second = contest->best;
-        contest->best = *entry;
-    } else if (is_better(policy, entry, &contest->second)) {
-        contest->second = *entry;
+        contest->best = entry;
+    } else if (is_better(entry, contest->second)) {
+        contest->second = entry;
     }
 }
 
 /* --- decisions
  * ------------------------------------------------------------------------------------- */
 
-static void decide(const struct policy *policy, const struct contest *contest,
-                   struct policy_decision *ret)
+static void decide(const struct contest *contest, struct policy_decision *ret)
 {
-    const struct policy_pair *second =
-        contest->second.pair == POLICY_NONE ? NULL : &policy->pairs[contest->second.pair];
-
-    ret->considered = contest->considered;
-    ret->runner_up = second ? second->node : POLICY_NONE;
-    if (second)
-        ret->runner_up_cost = contest->second.cost;
+    ret->considered = contest->n;
+    if (!contest->second)
+        return;
+    ret->runner_up = contest->second->node;
+    ret->runner_up_cost = contest->second->cost;
 }
 
 static bool move(struct policy *policy, const struct policy_want *want,
@@ -86,7 +94,7 @@ static bool move(struct policy *policy, const struct policy_want *want,
     ret->reason = reason;
     ret->request = want->request;
     ret->model = want->model;
-    ret->node = policy->pairs[chosen->pair].node;
+    ret->node = chosen->node;
     ret->cost = chosen->cost;
     ret->again = policy_has_failed_it(policy, want, ret->node);
     policy_go(policy, want, chosen->pair, now_ms);
@@ -117,15 +125,16 @@ static bool keep(struct policy *policy, const struct policy_want *want, uint32_t
 static void enter_holder(const struct policy *policy, const struct policy_want *want, uint32_t pair,
                          int64_t now_ms, struct contest *contest)
 {
-    struct candidate entry = {.pair = pair};
+    struct candidate *entry = contest_next(contest, pair);
     uint32_t node = policy->pairs[pair].node;
-    double service = policy_service(policy, want, pair, &entry.cost);
+    double service;
 
     if (policy_is_barred(policy, want, node))
         return;
-    if (node != want->home)
-        entry.cost.harm_s = policy_collision(policy, pair, service, now_ms);
-    contest_enter(policy, contest, &entry);
+    service = policy_service(policy, want, pair, &entry->cost);
+    if (node != want->home && (!contest->second || service < contest->second->sum))
+        entry->cost.harm_s = policy_collision(policy, pair, service, now_ms);
+    contest_enter(policy, contest, entry);
 }
 
 static void enter_holders(struct policy *policy, const struct policy_want *want, int64_t now_ms,
@@ -189,9 +198,10 @@ bool policy_faster_pays(struct policy *policy, const struct policy_want *want, u
     double limit = FASTER_SHARE * service - FASTER_MARGIN_S;
     uint32_t n;
 
-    if (want->age_s > FASTER_PATIENCE_S || list->n < 2)
-        return false;
-    limit -= (double)position * mean / (double)(list->n - 1);
+    if (want->age_s > FASTER_PATIENCE_S ||
+        list->n == policy->models[want->model].list[PAIRS_OPEN].n)
+        return false; /* none is busy */
+    limit -= (double)position * mean / (double)list->n;
     if (limit <= 0.0)
         return false;
     n = policy_sample(policy_pair_links(policy, PAIRS_RESIDENT), list, SAMPLE_HOLDERS, sample);
@@ -213,11 +223,11 @@ static bool match_holder(struct policy *policy, const struct policy_want *want,
                          const struct contest *contest, uint32_t position, int64_t now_ms,
                          struct policy_decision *ret)
 {
-    const struct candidate *best = &contest->best;
-    uint32_t node = policy->pairs[best->pair].node;
+    const struct candidate *best = contest->best;
+    uint32_t node = best->node;
     double service = best->cost.service_s + best->cost.heat_s;
 
-    decide(policy, contest, ret);
+    decide(contest, ret);
     if (policy_home_pays(policy, want, service, now_ms, &ret->cost)) {
         policy_homebound_add(policy, want->request, want->home,
                              ret->cost.service_s + ret->cost.heat_s);
@@ -251,15 +261,17 @@ static void enter_other(struct policy *policy, const struct policy_want *want, u
                         double busy_share, int64_t now_ms, struct contest *contest)
 {
     uint32_t pair = policy_pair_find(policy, node, want->model);
-    struct candidate entry = {.pair = pair};
+    struct candidate *entry;
+    double load_s, seconds;
 
     if (!may_load(policy, want, node, pair))
         return;
-    entry.cost.load_s = policy_load_time(policy, &policy->pairs[pair]) * (1.0 + busy_share);
-    double seconds = policy_load_time(policy, &policy->pairs[pair]) +
-                     policy_service(policy, want, pair, &entry.cost);
-    entry.cost.harm_s = policy_harm(policy, node, pair, seconds, now_ms);
-    contest_enter(policy, contest, &entry);
+    entry = contest_next(contest, pair);
+    load_s = policy_load_time(policy, &policy->pairs[pair]);
+    seconds = load_s + policy_service(policy, want, pair, &entry->cost);
+    entry->cost.load_s = load_s * (1.0 + busy_share);
+    entry->cost.harm_s = policy_harm(policy, node, pair, seconds, now_ms);
+    contest_enter(policy, contest, entry);
 }
 
 /* Among the idle nodes if most have the file, else among those that have it. */
@@ -292,12 +304,12 @@ static bool match_swap(struct policy *policy, const struct policy_want *want, ui
     contest_begin(&contest);
     if (policy->idle.n > 0)
         enter_others(policy, want, now_ms, &contest);
-    decide(policy, &contest, ret);
-    if (contest.best.pair != POLICY_NONE &&
-        policy_swap_pays(policy, contest.best.sum,
-                         policy_load_time(policy, &policy->pairs[contest.best.pair]),
+    decide(&contest, ret);
+    if (contest.best &&
+        policy_swap_pays(policy, contest.best->sum,
+                         policy_load_time(policy, &policy->pairs[contest.best->pair]),
                          policy_cost_sum(&wait)))
-        return move(policy, want, &contest.best, POLICY_BY_SWAP, now_ms, ret);
+        return move(policy, want, contest.best, POLICY_BY_SWAP, now_ms, ret);
     if (policy_home_pays(policy, want, 2.0 * WAIT_FOREVER_S, now_ms, &home))
         policy_homebound_add(policy, want->request, want->home, home.service_s + home.heat_s);
     ret->cost = wait;
@@ -317,7 +329,7 @@ bool policy_late_match(struct policy *policy, uint32_t request, uint32_t positio
         return keep(policy, &want, POLICY_NONE, POLICY_FOR_NODE, ret);
     contest_begin(&contest);
     enter_holders(policy, &want, now_ms, &contest);
-    if (contest.best.pair != POLICY_NONE)
+    if (contest.best)
         return match_holder(policy, &want, &contest, position, now_ms, ret);
     return match_swap(policy, &want, position, now_ms, ret);
 }

@@ -56,14 +56,27 @@ void policy_list_rotate(struct policy_links links, struct policy_list *list, uin
     policy_list_push(links, list, index);
 }
 
+/* The first of the list go to its back as one piece. */
+static void cut(struct policy_links links, struct policy_list *list, uint32_t last)
+{
+    uint32_t first = list->head, next = link_at(links, last)->next;
+
+    link_at(links, list->tail)->next = first;
+    link_at(links, first)->prev = list->tail;
+    link_at(links, next)->prev = POLICY_NONE;
+    link_at(links, last)->next = POLICY_NONE;
+    list->head = next;
+    list->tail = last;
+}
+
 uint32_t policy_sample(struct policy_links links, struct policy_list *list, uint32_t max,
                        uint32_t *out)
 {
-    uint32_t n = 0, all = list->n;
+    uint32_t n = 0;
 
     for (uint32_t i = list->head; n < max && i != POLICY_NONE; i = link_at(links, i)->next)
         out[n++] = i;
-    for (uint32_t k = 0; all > max && k < n; k++)
-        policy_list_rotate(links, list, out[k]);
+    if (list->n > n)
+        cut(links, list, out[n - 1]);
     return n;
 }

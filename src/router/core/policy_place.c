@@ -47,6 +47,14 @@ static uint32_t neediest(const struct policy *policy)
     return best;
 }
 
+/* Without a holder each request waits for a load. (The difference of the queues may be nothing: an
+ * overloaded holder has a longer one.) */
+static double last_holder_loss(struct policy *policy, uint32_t model, int64_t now_ms)
+{
+    return policy_demand_now(policy, &policy->models[model], now_ms) *
+           policy_queue_wait(policy, model, 0.0, now_ms);
+}
+
 /* What others lose per second if this node loads the pair. */
 static double loss_of(struct policy *policy, uint32_t node, uint32_t pair, double gain,
                       int64_t now_ms)
@@ -59,7 +67,8 @@ static double loss_of(struct policy *policy, uint32_t node, uint32_t pair, doubl
         uint32_t model = policy->pairs[evicted[i]].model;
         double l = policy_replica_loss(policy, evicted[i], now_ms);
         if (policy->models[model].list[PAIRS_RESIDENT].n <= 1)
-            l *= PLACE_LAST_GUARD;
+            l = policy_max(PLACE_LAST_GUARD * l,
+                           PLACE_LAST_SHARE * last_holder_loss(policy, model, now_ms));
         loss += l;
         warm += policy_warm_value(policy, evicted[i], now_ms);
     }

@@ -74,6 +74,8 @@ struct policy_pair {
 struct policy_warm {
     uint64_t session, prefix;
     int64_t last_ms;
+    int64_t chance_ms; /* `chance` is of then */
+    double chance;     /* that the conversation goes on */
     uint32_t model;
     double tokens; /* cached; < 0 if only the fact is known */
     bool is_home;
@@ -288,12 +290,12 @@ double policy_heat_factor(const struct policy *policy, const struct policy_node 
 uint32_t policy_home_of(const struct policy *policy, uint64_t session, uint32_t model);
 void policy_warm_touch(struct policy *policy, uint32_t node, uint64_t session, uint64_t prefix,
                        uint32_t model, double tokens, int64_t now_ms);
-void policy_warm_done(struct policy *policy, uint32_t node, uint64_t session, double tokens,
+void policy_warm_done(struct policy *policy, uint32_t node, const struct policy_report *report,
                       int64_t now_ms);
 void policy_warm_forget(struct policy *policy, uint32_t node, uint32_t model); /* or POLICY_NONE */
 void policy_warm_heard(struct policy *policy, uint32_t node, const struct policy_heard *heard,
                        int64_t now_ms);
-double policy_warm_chance(const struct policy_warm *warm, int64_t now_ms);
+double policy_warm_chance(struct policy_warm *warm, int64_t now_ms);
 bool policy_warm_is_full(const struct policy_node *node);
 
 /* --- policy_cost.c

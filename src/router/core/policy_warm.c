@@ -136,19 +136,37 @@ void policy_warm_touch(struct policy *policy, uint32_t node, uint64_t session, u
         warm_drop(n, (uint32_t)(warm - n->warm));
     while (n->warm_n >= warm_max(n))
         warm_evict(policy, n, 0);
-    n->warm[n->warm_n++] = (struct policy_warm){session, prefix, now_ms, model, tokens, true};
+    n->warm[n->warm_n++] = (struct policy_warm){
+        .session = session,
+        .prefix = prefix,
+        .last_ms = now_ms,
+        .chance_ms = now_ms,
+        .chance = RETURN_CHANCE,
+        .model = model,
+        .tokens = tokens,
+        .is_home = true,
+    };
 }
 
-void policy_warm_done(struct policy *policy, uint32_t node, uint64_t session, double tokens,
+/* Who does not tell which conversation has ended means, on a node with one slot, the last. */
+void policy_warm_done(struct policy *policy, uint32_t node, const struct policy_report *report,
                       int64_t now_ms)
 {
-    struct policy_warm *warm = session ? warm_find(&policy->nodes[node], session) : NULL;
+    struct policy_node *n = &policy->nodes[node];
+    int64_t tokens = report->prompt_tokens + report->output_tokens;
+    struct policy_warm *warm = NULL;
 
+    if (report->session != 0) {
+        warm = warm_find(n, report->session);
+    } else if (n->slots == 1 && n->warm_n > 0 && n->warm[n->warm_n - 1].model == report->model) {
+        warm = &n->warm[n->warm_n - 1];
+    }
     if (!warm)
         return;
-    warm->last_ms = now_ms;
-    if (tokens > 0.0)
-        warm->tokens = tokens;
+    warm->last_ms = warm->chance_ms = now_ms;
+    warm->chance = RETURN_CHANCE;
+    if (tokens > 0)
+        warm->tokens = (double)tokens;
 }
 
 void policy_warm_forget(struct policy *policy, uint32_t node, uint32_t model)
@@ -180,8 +198,13 @@ void policy_warm_heard(struct policy *policy, uint32_t node, const struct policy
     }
 }
 
-double policy_warm_chance(const struct policy_warm *warm, int64_t now_ms)
+/* Changes slowly: a figure up to CHANCE_AGE_MS old will do. */
+double policy_warm_chance(struct policy_warm *warm, int64_t now_ms)
 {
-    return RETURN_CHANCE *
-           policy_exp_neg((double)(now_ms - warm->last_ms) / 1000.0 / RETURN_SILENCE_S);
+    if (now_ms - warm->chance_ms > CHANCE_AGE_MS) {
+        warm->chance_ms = now_ms;
+        warm->chance = RETURN_CHANCE *
+                       policy_exp_neg((double)(now_ms - warm->last_ms) / 1000.0 / RETURN_SILENCE_S);
+    }
+    return warm->chance;
 }
