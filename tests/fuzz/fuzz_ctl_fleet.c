@@ -70,7 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fleet.n_routers = 1;
     seen_end(&fleet, &limits);
     show(&fleet, data, size);
-    doctor = (struct doctor){.n = 0};
+    doctor.n = doctor.left_out = 0;
     doctor_fleet(&doctor, &fleet);
     doctor_ollama(&doctor, &fleet);
     buf_init(&out, 1 << 24);
