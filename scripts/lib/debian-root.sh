@@ -50,7 +50,8 @@ root_make() {
         return 1
     }
     # What is thrown away in the end need not be flushed to the disk after each file.
-    mmdebstrap --quiet --variant=minbase --dpkgopt=force-unsafe-io "$@" "$suite" "$dir" - <<<"$sources"
+    # In a mount namespace of its own: on a busy machine mmdebstrap has left its /proc mounted.
+    unshare --mount -- mmdebstrap --quiet --variant=minbase --dpkgopt=force-unsafe-io "$@" "$suite" "$dir" - <<<"$sources"
     cp --remove-destination "$(realpath /etc/resolv.conf)" "$dir/etc/resolv.conf"
     # No package starts a service: there is no systemd in here to start it with.
     printf '#!/bin/sh\nexit 101\n' >"$dir/usr/sbin/policy-rc.d"
