@@ -255,3 +255,23 @@ def test_health_that_others_wrote_is_shown_harmlessly(cluster, value):
         run = ctl(cluster, *arguments)
         assert run.code in (0, 1) and not any(c in run.out for c in "\x1b\x07\x9b\u202e"), run
     assert json.loads(ctl(cluster, "status", "--json").out)["nodes"]
+
+
+def test_what_is_looked_at_is_bounded(cluster):
+    pipe = cluster.db.pipeline()
+    for i in range(2100):
+        pipe.xadd(cluster.keys.requests, {"request_id": f"q{i}", "model": f"m{i % 70}", "prompt": "x"})
+    pipe.execute()
+    queue = ctl(cluster, "status", "--json").json["queue"]
+    assert (queue["length"], queue["looked_at"], len(queue["groups"])) == (2100, 2000, 64)
+    assert sum(g["count"] for g in queue["groups"]) + queue["others"] == 2000
+    assert "counted among the first 2000" in ctl(cluster, "status").out
+    assert "1999 on the queue before it" in ctl(cluster, "explain", "q1999").out
+    cluster.db.delete(cluster.keys.requests)
+    for i in range(20):
+        cluster.db.xadd(cluster.keys.requests, {"request_id": f"b{i}", "prompt": "x" * 2**20})
+    queue = ctl(cluster, "status", "--json").json["queue"]
+    assert queue["length"] == 20 and queue["looked_at"] == 16  # the bytes that one look may cost
+    cluster.db.hset(cluster.keys.health, "pi-1", '{"last_seen":1' + " " * 2**18 + "}")
+    node, = ctl(cluster, "status", "--json").json["nodes"]
+    assert node["state"] == "unreadable" and node["health"] is None
