@@ -81,6 +81,7 @@ static void answer(struct engine *engine, uint32_t index)
     double prefill_s = (ask->prompt_tokens - cached) / (model->prefill_tps * node->machine->speed);
     double decode_s = request->answer / (model->decode_tps * node->machine->speed);
 
+    request->cached = cached;
     node_phase_set(node, PHASE_ANSWERING);
     node->work_ns = (prefill_s + decode_s) * 1e9;
     node->since_ns = engine->view.now_ns;

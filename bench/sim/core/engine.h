@@ -30,6 +30,7 @@ enum discipline { DISCIPLINE_OLLAMA = 0, DISCIPLINE_FIFO };
 
 /* What nobody but the engine knows of a request. */
 struct request {
+    int32_t cached; /* tokens that were not computed */
     int32_t answer,
         history;         /* tokens; history: of earlier turns and system prompt, 0 at the first */
     uint32_t node, next; /* where it is; the one behind it in that node's queue */

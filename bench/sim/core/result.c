@@ -14,13 +14,14 @@
 #define WORST_MIN 20 /* requests of a model that say something about it */
 
 const struct result_field result_fields[] = {
-    FIELD(requests),  FIELD(unfinished),      FIELD(p50_s),           FIELD(p90_s),
-    FIELD(p99_s),     FIELD(mean_s),          FIELD(max_s),           FIELD(first50_s),
-    FIELD(first90_s), FIELD(first99_s),       FIELD(bound50_s),       FIELD(bound90_s),
-    FIELD(bound99_s), FIELD(bound_first50_s), FIELD(bound_first90_s), FIELD(bound_first99_s),
-    FIELD(cold_pct),  FIELD(loads),           FIELD(preloads),        FIELD(hot_s),
-    FIELD(slowed_s),  FIELD(busy_pct),        FIELD(worst95_s),       FIELD(decisions),
-    FIELD(rests),     FIELD(run_s),
+    FIELD(requests),     FIELD(unfinished),      FIELD(p50_s),           FIELD(p90_s),
+    FIELD(p99_s),        FIELD(mean_s),          FIELD(max_s),           FIELD(first50_s),
+    FIELD(first90_s),    FIELD(first99_s),       FIELD(bound50_s),       FIELD(bound90_s),
+    FIELD(bound99_s),    FIELD(bound_first50_s), FIELD(bound_first90_s), FIELD(bound_first99_s),
+    FIELD(mean_bound_s), FIELD(mean_wait_s),     FIELD(mean_load_s),     FIELD(mean_again_s),
+    FIELD(mean_slow_s),  FIELD(cold_pct),        FIELD(loads),           FIELD(preloads),
+    FIELD(hot_s),        FIELD(slowed_s),        FIELD(busy_pct),        FIELD(worst95_s),
+    FIELD(decisions),    FIELD(rests),           FIELD(run_s),
 };
 const size_t result_fields_n = sizeof result_fields / sizeof result_fields[0];
 _Static_assert(sizeof result_fields / sizeof result_fields[0] ==
@@ -186,6 +187,37 @@ size_t result_latencies(const struct engine *engine, double *ret_latency_s, doub
     return bounds(engine, false, ret_bound_s);
 }
 
+/* Splits the latency of those answered. */
+static void measure_split(const struct engine *engine, struct result *ret)
+{
+    double speed = fastest(engine), n = 0;
+
+    for (uint32_t id = 0; id < engine->n_requests; id++) {
+        const struct request *request = &engine->requests[id];
+        const struct ask *ask = &engine->asks[id];
+        const struct scenario_model *model = &engine->scenario->models[ask->model];
+        if (!request->is_measured || request->done_ns < 0)
+            continue;
+        double bound = bound_s(engine, id, speed, false), load_s = sim_s(request->load_ns);
+        double wait_s = sim_s(request->began_ns - ask->arrived_ns) - load_s;
+        double again_s = 0;
+        if (request->cached < request->history)
+            again_s = (request->history - request->cached) / (model->prefill_tps * speed);
+        n++;
+        ret->mean_bound_s += bound;
+        ret->mean_load_s += load_s;
+        ret->mean_wait_s += wait_s;
+        ret->mean_again_s += again_s;
+        ret->mean_slow_s += latency_s(engine, id) - bound - load_s - wait_s - again_s;
+    }
+    n = n > 0 ? n : 1;
+    ret->mean_bound_s /= n;
+    ret->mean_load_s /= n;
+    ret->mean_wait_s /= n;
+    ret->mean_again_s /= n;
+    ret->mean_slow_s /= n;
+}
+
 static void measure_bound(const struct engine *engine, double *values, struct result *ret)
 {
     size_t n = bounds(engine, false, values);
@@ -217,6 +249,7 @@ void result_of(const struct engine *engine, struct result *ret)
     *ret = (struct result){.decisions = (double)engine->decisions};
     measure_requests(engine, values, ret);
     measure_bound(engine, values, ret);
+    measure_split(engine, ret);
     measure_nodes(engine, ret);
     ret->worst95_s = worst95(engine, values);
     if (engine->kind->rests)

@@ -27,6 +27,12 @@ struct result {
     double first50_s, first90_s, first99_s; /* to the first token */
     double bound50_s, bound90_s, bound99_s; /* the bound's latency */
     double bound_first50_s, bound_first90_s, bound_first99_s;
+    /* Where the mean goes: mean_s = bound + wait + load + again + slow, of those answered. */
+    double mean_bound_s;
+    double mean_wait_s;  /* in the router's queue or the node's */
+    double mean_load_s;  /* for the model */
+    double mean_again_s; /* history computed again that was cached somewhere once */
+    double mean_slow_s;  /* slower board than the fastest, heat; less what a shared prompt saved */
     double cold_pct; /* of those answered: the model was loaded for it */
     double loads, preloads;
     double hot_s;     /* per node: seconds at or above 80 C, where firmware throttles */

@@ -20,7 +20,7 @@ static bool read_option(struct routed_options *out, struct span name, int64_t va
         {"lambda_t_permille", 0, 100000, &settings->lambda_t_permille, NULL},
         {"swap_margin_ms", 0, 3600000, &settings->swap_margin_ms, NULL},
         {"swap_factor_pct", 100, 10000, &settings->swap_factor_pct, NULL},
-        {"home_wait_pct", 0, 100, &settings->home_wait_pct, NULL},
+        {"home_wait_pct", 0, 1000, &settings->home_wait_pct, NULL},
         {"chwbl_load_pct", 100, 1000, &settings->chwbl_load_pct, NULL},
         {"credit", 0, 1000000, &out->credit, NULL},
         {"routers", 1, ROUTED_ROUTERS_MAX, &out->routers, NULL},
