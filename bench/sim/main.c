@@ -7,6 +7,7 @@
 #include "common/err.h"
 
 #include "output.h"
+#include "replay.h"
 #include "run.h"
 #include "setup.h"
 
@@ -49,6 +50,8 @@ int main(int argc, char **argv)
 
     if (setup_read(argc, argv, &setup, &status) == SETUP_EXIT)
         return status;
+    if (setup.replay)
+        return replay_file(setup.replay);
     for (size_t i = 0; i < setup.n_scenarios; i++) {
         if (setup_load(&setup, setup.scenarios[i], &cases[i], &err) < 0) {
             (void)fprintf(stderr, "orion-sim: %s\n", err.msg);

@@ -33,7 +33,7 @@ struct result {
     double mean_load_s;  /* for the model */
     double mean_again_s; /* history computed again that was cached somewhere once */
     double mean_slow_s;  /* slower board than the fastest, heat; less what a shared prompt saved */
-    double cold_pct; /* of those answered: the model was loaded for it */
+    double cold_pct;     /* of those answered: the model was loaded for it */
     double loads, preloads;
     double hot_s;     /* per node: seconds at or above 80 C, where firmware throttles */
     double slowed_s;  /* per node: seconds answering below full clock */

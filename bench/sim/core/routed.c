@@ -11,6 +11,7 @@
 #include "rng.h"
 #include "routed_options.h"
 #include "sim_time.h"
+#include "tap.h"
 #include "window.h"
 
 #define DECISIONS_MAX    100000 /* at one moment; more is a policy that goes round in circles */
@@ -41,6 +42,8 @@ struct routed {
     uint32_t *models;                   /* index in the names tables, by model; the same in all */
     uint32_t *model_of_name;            /* the other way round */
     struct policy_installed *installed; /* of one node */
+    FILE *record;                       /* or NULL */
+    struct tap tap;
 };
 
 static int64_t now_ms(const struct routed *routed)
@@ -357,6 +360,25 @@ static void make_router(struct routed *routed, struct router *router, uint64_t s
     policy_clock(router->policy, 0);
 }
 
+static void on_line(const char *line, size_t len, void *arg)
+{
+    struct routed *routed = arg;
+
+    if (fwrite(line, 1, len, routed->record) != len || fputc('\n', routed->record) == EOF)
+        view_fail(routed->view, "the record cannot be written");
+}
+
+static void begin_record(struct routed *routed)
+{
+    if (!routed->options.record[0])
+        return;
+    routed->record = fopen(routed->options.record, "wxe");
+    if (!routed->record)
+        view_fail(routed->view, "the record cannot be made, or is there already");
+    routed->tap = (struct tap){on_line, routed};
+    policy_tap(routed->routers[0].policy, &routed->tap);
+}
+
 static void *make(const struct view *view, uint64_t seed, const struct sim_policy *kind,
                   const char *options)
 {
@@ -381,6 +403,7 @@ static void *make(const struct view *view, uint64_t seed, const struct sim_polic
         (void)snprintf(routed->model_names[m], sizeof routed->model_names[m], "model-%u:latest", m);
     for (uint32_t r = 0; r < routed->n_routers; r++)
         make_router(routed, &routed->routers[r], rng_mix(seed) + r);
+    begin_record(routed);
     for (uint32_t i = 0; i < view->n_nodes; i++) {
         tell_heard(routed, i);
         tell_verdict(routed, i, POLICY_MAY_WORK);
@@ -391,6 +414,9 @@ static void *make(const struct view *view, uint64_t seed, const struct sim_polic
 static void destroy(void *policy)
 {
     struct routed *routed = policy;
+
+    if (routed->record)
+        (void)fclose(routed->record);
 
     for (uint32_t r = 0; r < routed->n_routers; r++) {
         free(routed->routers[r].names_mem);

@@ -55,7 +55,9 @@ bool routed_options_read(const char *text, struct routed_options *ret, const cha
             return false;
         struct span name = {text, (size_t)(equals - text)};
         struct span number = {equals + 1, len - name.len - 1};
-        if (!span_to_i64(number, &value) || !read_option(ret, name, value))
+        if (span_is(name, "record")
+                ? !span_copy(number, ret->record, sizeof ret->record)
+                : !span_to_i64(number, &value) || !read_option(ret, name, value))
             return false;
         text += len + (end ? 1 : 0);
     }

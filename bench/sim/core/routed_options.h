@@ -13,6 +13,7 @@
 struct routed_options {
     struct policy_settings settings;
     int64_t credit, routers, why;
+    char record[256]; /* "" = none */
 };
 
 /* From "KEY=VALUE\n..."; NULL: the defaults. False: *ret_wrong is where the wrong one begins. */
