@@ -1,5 +1,6 @@
 /* orion-sim: see README.md and --help. */
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,25 @@ static int plot(const struct setup *setup, const struct report *reports)
     return STATUS_WRONG;
 }
 
+static int write_workload(const struct setup *setup, const struct sim_case *sim_case)
+{
+    FILE *file = fopen(setup->write_workload, "we");
+    struct workload workload;
+    int rc;
+
+    if (!file) {
+        (void)fprintf(stderr, "orion-sim: %s: %s\n", setup->write_workload, strerror(errno));
+        return STATUS_WRONG;
+    }
+    setup_workload(sim_case, (uint64_t)setup->seed_first, &workload);
+    rc = workload_write(file, &sim_case->scenario, &workload);
+    workload_free(&workload);
+    if (fclose(file) == 0 && rc == 0)
+        return 0;
+    (void)fprintf(stderr, "orion-sim: %s cannot be written\n", setup->write_workload);
+    return STATUS_WRONG;
+}
+
 int main(int argc, char **argv)
 {
     static struct sim_case cases[SETUP_LIST_MAX];
@@ -58,6 +78,8 @@ int main(int argc, char **argv)
             return STATUS_WRONG;
         }
     }
+    if (setup.write_workload)
+        return write_workload(&setup, &cases[0]);
     for (size_t i = 0; i < setup.n_scenarios && status == 0; i++) {
         if (!run_case(&setup, &cases[i], &reports[i]))
             status = STATUS_FAILED;

@@ -123,6 +123,8 @@ int setup_load(const struct setup *setup, const char *name, struct sim_case *ret
 
     if (rc == 0 && setup->load > 0)
         ret->scenario.load = setup->load;
+    if (rc == 0 && setup->speed > 0)
+        scenario_speed(&ret->scenario, setup->speed);
     if (rc == 0)
         rc = setup->workload ? load_workload(setup, ret, err) : load_trace(setup, ret, err);
     return rc;

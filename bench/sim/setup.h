@@ -24,10 +24,11 @@ struct setup {
     const struct sim_policy *policies[SETUP_LIST_MAX];
     size_t n_scenarios, n_policies;
     int64_t seed_first, seed_last;
-    double load; /* 0: as the scenario says */
+    double load;  /* 0: as the scenario says */
+    double speed; /* 1: real time */
     enum discipline discipline;
     enum setup_output output;
-    const char *scenario_dir, *trace, *workload, *plot, *replay, *options;
+    const char *scenario_dir, *trace, *workload, *write_workload, *plot, *replay, *options;
     int64_t jobs;
 };
 

@@ -26,10 +26,12 @@ static const char help[] =
     "                         the first\n"
     "  --seeds A-B            which runs; figures are their mean (default 1-5)\n"
     "  --load X               offered load, instead of the scenario's\n"
+    "  --speed X              the same world X times as fast\n"
     "  --discipline WORD      how a node orders what waits there: ollama (default) or fifo\n"
     "  --trace FILE.csv       arrivals of a scenario that asks for a trace\n"
     "  --workload FILE        machines, sessions and faults from a file; the seed then decides\n"
     "                         only beliefs and a policy's dice\n"
+    "  --write-workload FILE  writes the workload of the first seed there, and ends\n"
     "  --option KEY=VALUE     a setting of the router's policy; several times; see README.md\n"
     "  --jobs N               runs at a time (default: one per processor; 0: in this process)\n"
     "  --json, --csv          every run and the means, for programs\n"
@@ -164,6 +166,14 @@ static int set_load(struct setup *setup, const char *text)
     return 0;
 }
 
+static int set_speed(struct setup *setup, const char *text)
+{
+    if (!words_to_number(span_str(text), &setup->speed) || setup->speed < 0.01 ||
+        setup->speed > 1000)
+        return mistake("--speed wants a number from 0.01 to 1000, as 20", text);
+    return 0;
+}
+
 static int set_jobs(struct setup *setup, const char *text)
 {
     if (!span_to_i64(span_str(text), &setup->jobs) || setup->jobs > SETUP_JOBS_MAX)
@@ -206,9 +216,11 @@ enum setup_option {
     OPT_POLICY,
     OPT_SEEDS,
     OPT_LOAD,
+    OPT_SPEED,
     OPT_DISCIPLINE,
     OPT_TRACE,
     OPT_WORKLOAD,
+    OPT_WRITE_WORKLOAD,
     OPT_OPTION,
     OPT_JOBS,
     OPT_JSON,
@@ -226,6 +238,8 @@ static const struct option_row {
     bool has_value;
     enum setup_option value;
 } rows[] = {
+    {"speed", true, OPT_SPEED},
+    {"write-workload", true, OPT_WRITE_WORKLOAD},
     {"scenario", true, OPT_SCENARIO},
     {"policy", true, OPT_POLICY},
     {"seeds", true, OPT_SEEDS},
@@ -257,6 +271,8 @@ static int apply(struct setup *setup, enum setup_option option, char *value, boo
         return set_seeds(setup, value);
     case OPT_LOAD:
         return set_load(setup, value);
+    case OPT_SPEED:
+        return set_speed(setup, value);
     case OPT_DISCIPLINE:
         return set_discipline(setup, value);
     case OPT_OPTION:
@@ -268,6 +284,9 @@ static int apply(struct setup *setup, enum setup_option option, char *value, boo
         break;
     case OPT_WORKLOAD:
         setup->workload = value;
+        break;
+    case OPT_WRITE_WORKLOAD:
+        setup->write_workload = value;
         break;
     case OPT_JSON:
         setup->output = OUTPUT_JSON;
@@ -341,7 +360,7 @@ static int check(const struct setup *setup)
         return 0;
     if (setup->n_scenarios == 0)
         return mistake("--scenario is missing", NULL);
-    if (setup->n_policies == 0)
+    if (setup->n_policies == 0 && !setup->write_workload)
         return mistake("--policy is missing", NULL);
     if (setup->workload && setup->n_scenarios > 1)
         return mistake("--workload wants one scenario", NULL);

@@ -68,7 +68,8 @@ double node_load_s(const struct sim_node *node, const struct scenario *scenario,
     double mb = scenario->models[model].size_gb * 1000;
     bool is_cached = find_file(node, model) < node->n_files;
 
-    return INIT_S / speed + mb / (is_cached ? CACHE_MB_S : node->machine->disk_mb_s);
+    return INIT_S / speed / scenario->time_scale +
+           mb / (is_cached ? CACHE_MB_S * scenario->time_scale : node->machine->disk_mb_s);
 }
 
 void node_begin_load(struct sim_node *node, const struct scenario *scenario, uint32_t model)

@@ -106,6 +106,7 @@ struct scenario {
     struct scenario_group groups[SCENARIO_GROUPS_MAX];
     struct scenario_death deaths[SCENARIO_DEATHS_MAX];
     double spread_speed, spread_disk, spread_ambient_c;
+    double time_scale; /* 1; see scenario_speed() */
     double zipf, load, duration_s, warmup_s, drain_s, health_s, notice_s;
     double turns;
     uint32_t turns_max, apps;
@@ -130,5 +131,10 @@ struct scenario_includes {
  * ..." in *err; *ret is then meaningless. `includes` NULL: an include is an error. */
 int scenario_parse(struct span text, const char *file, const struct scenario_includes *includes,
                    struct scenario *ret, struct err *err);
+
+/* The same world `factor` times as fast: speeds, disks and heat; arrivals, pauses and durations
+ * that much shorter. Health and notice_s stay: they are the daemons' own. For comparing with
+ * daemons that run against fast simulated Ollamas. */
+void scenario_speed(struct scenario *scenario, double factor);
 
 #endif

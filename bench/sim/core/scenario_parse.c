@@ -3,6 +3,7 @@
 
 #include "common/err.h"
 
+#include "real.h"
 #include "scenario_parser.h"
 
 static int parse_text(struct parser *parser, struct span text, const char *file);
@@ -303,6 +304,7 @@ static int parse_text(struct parser *parser, struct span text, const char *file)
 }
 
 static const struct scenario defaults = {
+    .time_scale = 1,
     .spread_speed = 0.05,
     .spread_disk = 0.1,
     .spread_ambient_c = 1.5,
@@ -386,4 +388,28 @@ int scenario_parse(struct span text, const char *file, const struct scenario_inc
     const char *slash = strrchr(file, '/');
     (void)span_copy(span_str(slash ? slash + 1 : file), ret->name, sizeof ret->name);
     return 0;
+}
+
+void scenario_speed(struct scenario *scenario, double factor)
+{
+    for (uint32_t m = 0; m < scenario->n_models; m++) {
+        scenario->models[m].prefill_tps *= factor;
+        scenario->models[m].decode_tps *= factor;
+    }
+    for (uint32_t b = 0; b < scenario->n_boards; b++)
+        scenario->boards[b].disk_mb_s *= factor;
+    for (uint32_t k = 0; k < scenario->n_kits; k++)
+        scenario->kits[k].tau_s /= factor;
+    for (uint32_t d = 0; d < scenario->n_deaths; d++) {
+        scenario->deaths[d].at_s /= factor;
+        scenario->deaths[d].until_s /= factor;
+    }
+    scenario->time_scale *= factor;
+    scenario->think.mu -= real_log(factor);
+    scenario->duration_s /= factor;
+    scenario->warmup_s /= factor;
+    scenario->drain_s /= factor;
+    scenario->burst_low_s /= factor;
+    scenario->burst_high_s /= factor;
+    scenario->shift_at_s /= factor;
 }

@@ -86,7 +86,7 @@ void workload_beliefs(const struct scenario *scenario, uint64_t seed, struct wor
         for (uint32_t m = 0; m < out->n_models; m++) {
             const struct scenario_model *model = &scenario->models[m];
             size_t at = (size_t)i * out->n_models + m;
-            double load_s = 0.8 + model->size_gb * 1000 / machine->disk_mb_s;
+            double load_s = 0.8 / scenario->time_scale + model->size_gb * 1000 / machine->disk_mb_s;
 
             out->prefill_tps[at] =
                 model->prefill_tps * machine->speed * rng_lognormal(&rng, 0, ERROR_PREFILL);

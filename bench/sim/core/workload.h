@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "common/span.h"
 
@@ -101,6 +102,9 @@ void workload_beliefs(const struct scenario *scenario, uint64_t seed, struct wor
 /* Returns 0, or -EINVAL with "FILE:LINE: ..."; *ret is then empty. */
 int workload_parse(struct span text, const char *file, const struct scenario *scenario,
                    uint64_t seed, struct workload *ret, struct err *err);
+
+/* Writes a workload as workload_parse() reads it. 0, or a negative errno value. */
+int workload_write(FILE *file, const struct scenario *scenario, const struct workload *workload);
 
 /* --- traces: CSV with the columns TIMESTAMP, ContextTokens, GeneratedTokens ---------------------
  */
