@@ -5,7 +5,7 @@ set -eu
 cd "$1"
 bad=$(find src include bench -name '*.[ch]' -exec wc -l {} + | awk '$2 != "total" && $1 > 500 {print $2": "$1" lines (limit 500)"}')
 if command -v ctags >/dev/null 2>&1; then
-    bad="$bad$(ctags -x --c-kinds=f --fields=+ne --_xformat='%F %n %N %{end}' -R src include bench |
+    bad="$bad$(ctags -x --languages=C,C++ --c-kinds=f --fields=+ne --_xformat='%F %n %N %{end}' -R src include bench |
         awk '$4 - $2 + 1 > 60 {print $1": "$3": "$4 - $2 + 1" lines (limit 60)"}')"
 fi
 if [ -n "$bad" ]; then
