@@ -8,9 +8,37 @@
 #include "common/err.h"
 
 #include "fleet.h"
-#include "pick.h"
+#include "policy_feed.h"
 
 #define NAMES 64
+
+/* What the fleet accepts, the policy must be able to work with. */
+static void feed_policy(const struct fleet *fleet, struct names *names, uint32_t node,
+                        struct span json)
+{
+    static struct policy_feed feed;
+    const struct policy_sizes sizes = {2, 2 * POLICY_FEED_PAIRS_MAX, 4};
+    const struct window_sizes window_sizes = {1, 0};
+    struct policy_settings settings;
+    struct policy_decision decision;
+    struct window window;
+    void *window_mem = calloc(1, window_bytes(window_sizes, NAMES)), *policy_mem;
+
+    assert(window_mem);
+    window_init(&window, window_mem, window_sizes, names, 1);
+    policy_settings_default(&settings);
+    policy_mem = calloc(1, policy_bytes(sizes, &window));
+    assert(policy_mem);
+    struct policy *policy = policy_init(policy_mem, sizes, &window, &settings, 1, 6);
+    feed.fed_ms[node] = 0;
+    (void)policy_feed_health(&feed, policy, fleet, &(struct place_rules){"", ""}, node, json,
+                             (struct fleet_time){6, INT64_C(1700000000001)});
+    policy_feed_all(policy, fleet, 6);
+    for (int i = 0; i < 8 && policy_next(policy, 10006, &decision); i++)
+        continue;
+    free(policy_mem);
+    free(window_mem);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -37,15 +65,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                        (struct fleet_time){6, INT64_C(1700000000001)}, &change, &err);
     assert(rc < 0 || change.what == 0); /* the same value twice is no news */
 
-    uint32_t model = names_hold(&names, span_str("gemma3:1b"));
-    if (model != NAME_NONE) {
-        const struct pick_request request = {.model = model};
-        uint8_t verdicts[2];
-        char why[PICK_WHY_MAX + 1];
-        struct pick_result result = pick_node(&fleet, &request, 6, verdicts);
-        pick_why(&fleet, &request, &result, verdicts, why, sizeof why);
-        names_drop(&names, model);
-    }
+    if (rc == 0)
+        feed_policy(&fleet, &names, change.node, json);
     uint32_t cursor = 0, i;
     while ((i = fleet_each(&fleet, &cursor)) != FLEET_NONE)
         fleet_remove(&fleet, i, 7);
