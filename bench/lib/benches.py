@@ -1,6 +1,7 @@
 """The benchmarks. Each is a function from a number of rounds to rows of figures."""
 
 import os
+import statistics
 import subprocess
 import time
 
@@ -328,6 +329,18 @@ def growth(rounds):
                         row.values.append(value)
             rows += three
     return rows
+
+
+def growth_charts(rows):
+    """The figures of growth() as arguments of plot.picture()."""
+    def lines(what):
+        return {f"{models} model{'s' if models > 1 else ''}":
+                [(nodes, statistics.median(row.values)) for nodes in NODES for row in rows
+                 if row.what == f"{nodes} nodes, {models} models: {what}"] for models in MODELS}
+
+    return [("Moves per second", "nodes", "moves/s", lines("moves")),
+            ("Router CPU per move", "nodes", "microseconds", lines("CPU per move")),
+            ("Router memory", "nodes", "MiB", lines("router"))]
 
 
 ALL = {f.__name__: f for f in (moves, routers, path, latency, first_token, streaming, memory, rest,

@@ -8,6 +8,7 @@ import sys
 import time
 
 import benches
+import plot
 from report import table
 
 
@@ -17,6 +18,7 @@ def parse():
     parser.add_argument("--rounds", type=int, default=5,
                         help="rounds of each, daemon and floor by turns (default 5)")
     parser.add_argument("--json", metavar="FILE", help="write the figures there too")
+    parser.add_argument("--plot", metavar="FILE.svg", help="draw what `growth` has measured")
     parser.add_argument("--list", action="store_true", help="name the benchmarks and stop")
     return parser.parse_args()
 
@@ -53,6 +55,9 @@ def main():
             json.dump({"machine": machine(), "rounds": options.rounds,
                        "rows": [row.as_dict() for row in rows]}, file, indent=1)
             file.write("\n")
+    if options.plot:
+        with open(options.plot, "w", encoding="utf-8") as file:
+            file.write(plot.picture(benches.growth_charts(rows)))
     return 0 if all(row.ok is not False for row in rows) else 1
 
 
