@@ -73,8 +73,10 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
+    router->is_turning = true;
     if (router->redis_ok && !router->stopping && redis_conn_is_ready(router->commands))
         router->on_turn(router);
+    router->is_turning = false;
 }
 
 void router_turn_init(struct router *router, void (*turn)(struct router *router))
@@ -94,5 +96,10 @@ void router_wake(struct router *router)
 {
     const struct timeval now = {0};
 
-    (void)event_add(router->turn_timer, &now);
+    if (router->is_turning) {
+        (void)event_add(router->turn_timer,
+                        &now); /* sockets first: a turn may not keep itself going */
+    } else {
+        event_active(router->turn_timer, EV_TIMEOUT, 0);
+    }
 }

@@ -104,6 +104,7 @@ struct router {
 
     /* base.c */
     struct event *turn_timer;
+    bool is_turning; /* on_turn() is on the stack */
     void (*on_turn)(struct router *router);
 
     /* heal.c */

@@ -18,9 +18,8 @@
 #include "redis_dial.h"
 #include "redis_inflight.h"
 
-#define CONNECT_TIMEOUT_MS      1000
-#define GREETING_TIMEOUT_MS     2000
-#define REDIS_LINE_OVERHEAD_MAX 32 /* bytes of "$<len>\r\n...\r\n" around one argument */
+#define CONNECT_TIMEOUT_MS  1000
+#define GREETING_TIMEOUT_MS 2000
 
 /* A connection that held for this long begins its next backoff at the bottom. */
 #define STEADY_MS BACKOFF_MAX_MS
@@ -32,6 +31,7 @@ struct redis_conn {
     /* The only timer. CONNECTING: deadline. READY: look at the oldest command. CLOSING: close now.
      * WAITING: end of the backoff. */
     struct event *timer;
+    struct event *flush;      /* made active by a command: it goes out in this very iteration */
     struct inflight inflight; /* hiredis calls on_reply() exactly once for each */
     unsigned depth;           /* callbacks of this connection's commands on the stack */
     unsigned attempt;         /* for backoff_ms() */
@@ -186,18 +186,23 @@ static bool command_put(struct redis_conn *conn, struct command *command, int rc
         return false;
     }
     inflight_put(&conn->inflight, command);
+    event_active(conn->flush, EV_TIMEOUT, 0);
     if (conn->state == REDIS_CONN_READY && !event_pending(conn->timer, EV_TIMEOUT, NULL))
         timer_set(conn, conn->config.command_timeout_ms);
     return true;
 }
 
-static size_t argv_bytes(int argc, const size_t *argv_len)
+/* hiredis would wait for the loop to say that the socket can be written, which it nearly always
+ * can: one more turn of the loop and two more system calls for each burst of commands. What the
+ * socket does not take now goes that way. */
+static void on_flush(evutil_socket_t fd, short what, void *arg)
 {
-    size_t bytes = 0;
+    struct redis_conn *conn = arg;
 
-    for (int i = 0; i < argc; i++)
-        bytes += argv_len[i] + REDIS_LINE_OVERHEAD_MAX;
-    return bytes;
+    (void)fd;
+    (void)what;
+    if (conn->ac && conn->state == REDIS_CONN_READY)
+        redisAsyncHandleWrite(conn->ac);
 }
 
 static bool may_send(struct redis_conn *conn, size_t bytes)
@@ -213,7 +218,7 @@ static bool may_send(struct redis_conn *conn, size_t bytes)
 static bool send_argv(struct redis_conn *conn, redis_conn_callback *callback, void *arg, int argc,
                       const char **argv, const size_t *argv_len)
 {
-    struct command *command = command_new(conn, callback, arg, argv_bytes(argc, argv_len));
+    struct command *command = command_new(conn, callback, arg, inflight_bytes(argc, argv_len));
     int rc = redisAsyncCommandArgv(conn->ac, on_reply, command, argc, argv, argv_len);
 
     return command_put(conn, command, rc);
@@ -222,7 +227,7 @@ static bool send_argv(struct redis_conn *conn, redis_conn_callback *callback, vo
 bool redis_conn_send(struct redis_conn *conn, redis_conn_callback *callback, void *arg, int argc,
                      const char **argv, const size_t *argv_len)
 {
-    if (!may_send(conn, argv_bytes(argc, argv_len)))
+    if (!may_send(conn, inflight_bytes(argc, argv_len)))
         return false;
     return send_argv(conn, callback, arg, argc, argv, argv_len);
 }
@@ -419,7 +424,8 @@ struct redis_conn *redis_conn_new(const struct redis_conn_config *config)
     conn->config = *config;
     inflight_init(&conn->inflight);
     conn->timer = evtimer_new(config->base, on_timer, conn);
-    assert(conn->timer);
+    conn->flush = evtimer_new(config->base, on_flush, conn);
+    assert(conn->timer && conn->flush);
     return conn;
 }
 
@@ -431,6 +437,7 @@ void redis_conn_free(struct redis_conn *conn)
     redis_conn_stop(conn);
     assert(conn->inflight.n == 0);
     event_free(conn->timer);
+    event_free(conn->flush);
     free(conn);
 }
 

@@ -25,3 +25,12 @@ void inflight_take(struct inflight *inflight, const struct command *command)
     inflight->n--;
     inflight->bytes -= command->bytes;
 }
+
+size_t inflight_bytes(int argc, const size_t *argv_len)
+{
+    size_t bytes = 0;
+
+    for (int i = 0; i < argc; i++)
+        bytes += argv_len[i] + REDIS_LINE_OVERHEAD_MAX;
+    return bytes;
+}

@@ -23,6 +23,10 @@ struct inflight {
     size_t bytes;
 };
 
+/* Bytes of a command on the wire, at most. */
+#define REDIS_LINE_OVERHEAD_MAX 32 /* bytes of "$<len>\r\n...\r\n" around one argument */
+size_t inflight_bytes(int argc, const size_t *argv_len);
+
 void inflight_init(struct inflight *inflight);
 
 /* Adds the newest; borrowed until inflight_take(). */
