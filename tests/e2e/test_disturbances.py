@@ -1,5 +1,7 @@
 """What an operator can do to a running fleet's Redis: it recovers and loses nothing it need not."""
 
+import itertools
+
 import pytest
 
 from cluster import GROUP_ROUTERS, GROUP_WORKERS, wait_until
@@ -32,8 +34,12 @@ DISTURBANCES = {
 }
 
 
+numbers = itertools.count()
+
+
 def nodes_of_four(cluster):
-    asked = [cluster.submit(prompt=f"hi {i}") for i in range(4)]  # four conversations
+    # New conversations each time: an old one goes back to the node that has it.
+    asked = [cluster.submit(prompt=f"hi {next(numbers)}") for _ in range(4)]
     return {cluster.read_reply(request_id).node for request_id in asked}
 
 
