@@ -13,8 +13,8 @@
 #include "policy_replay.h"
 #include "tap.h"
 
-#define STEPS  6000
-#define GOLDEN UINT64_C(0x7d9c4426ed0dbdfd) /* a change of the policy changes it: say so */
+#define STEPS  1500                         /* of each policy; qemu runs them too */
+#define GOLDEN UINT64_C(0x929fc3ca6ac20f92) /* a change of the policy changes it: say so */
 
 struct text {
     char *at;
@@ -154,6 +154,20 @@ static void finish(struct life *life, uint32_t node)
     fix_done(f, node, life->model[node], life->session[node], 1000 + (int64_t)roll(life, 50000));
 }
 
+/* One roll at a time: in what order arguments are worked out is the compiler's choice. */
+static void ask(struct life *life)
+{
+    struct window_entry entry = {.priority = (enum request_priority)roll(life, 3)};
+    int model = (int)roll(life, FIX_MODELS);
+
+    if (roll(life, 4) > 0)
+        entry.session_hash = 1 + roll(life, 60);
+    entry.prompt_tokens = 8 + roll(life, 900);
+    if (roll(life, 2) == 0)
+        entry.output_tokens_max = 1 + roll(life, 400);
+    (void)fix_ask_entry(&life->f, model, entry);
+}
+
 static void step(struct life *life, int k)
 {
     struct fix *f = &life->f;
@@ -162,15 +176,8 @@ static void step(struct life *life, int k)
     f->now_ms += 100 + (int64_t)roll(life, 900);
     for (uint32_t i = 0; i < FIX_NODES; i++)
         finish(life, i);
-    if (roll(life, 3) == 0 && window_room(&f->window) > 0) {
-        (void)fix_ask_entry(f, (int)roll(life, FIX_MODELS),
-                            (struct window_entry){
-                                .priority = (enum request_priority)roll(life, 3),
-                                .session_hash = roll(life, 4) ? 1 + roll(life, 60) : 0,
-                                .prompt_tokens = 8 + roll(life, 900),
-                                .output_tokens_max = roll(life, 2) ? 0 : 1 + roll(life, 400),
-                            });
-    }
+    if (roll(life, 3) == 0 && window_room(&f->window) > 0)
+        ask(life);
     if (life->is_up[node]) {
         life->temp_c[node] += life->until_ms[node] ? 1.5 : -2.0;
         if (life->temp_c[node] > 86.0 || life->temp_c[node] < 40.0)
@@ -243,9 +250,9 @@ static void every_decision_of_a_record_is_made_again(void **state)
         static struct life life;
 
         live(&life, (enum policy_kind)kind);
-        assert_true(life.moves > 1000);
+        assert_true(life.moves > 250);
         if (kind == POLICY_LATE)
-            assert_true(life.keeps > 100 && life.preloads > 3);
+            assert_true(life.keeps > 100 && life.preloads > 0);
         assert_int_equal(play(&life.text, true), 0);
         assert_true(replay.decisions >= life.moves);
         unlive(&life);

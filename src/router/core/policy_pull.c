@@ -169,7 +169,8 @@ bool policy_late_pull(struct policy *policy, uint32_t node, int64_t now_ms,
     if (!n->is_open)
         return false;
     for (uint32_t i = 0; i < n->resident_n; i++) {
-        if (policy->pairs[n->resident[i]].is_in[PAIRS_OPEN])
+        if (policy->pairs[n->resident[i]].is_in[PAIRS_OPEN] &&
+            window_model_count(policy->window, policy->pairs[n->resident[i]].model) > 0)
             pull_hits(policy, n->resident[i], now_ms, &pull);
     }
     if (is_spared(policy, &pull, node, now_ms))
