@@ -1,11 +1,11 @@
 #!/bin/sh
 # Fails if a manual page of docs/man is not clean for mandoc and groff, if orion.conf(5) lacks what
 # config/*.conf say (unit.config_files compares those with the code), if orion-protocol(7) lacks a name
-# of docs/protocol.md, or if orionctl(1) lacks a command or option that the program's help has.
-# Usage: man.sh SOURCE_DIR ORIONCTL
+# of docs/protocol.md, or if a page lacks a command or option that the program's help has.
+# Usage: man.sh SOURCE_DIR PROGRAM_DIR
 set -eu
 cd "$1"
-orionctl=$2
+orionctl=$2/orionctl
 bad=0
 
 for page in docs/man/*.[1-9]; do
@@ -39,6 +39,21 @@ for name in $(echo "$names" | tr ' ' '\n' | grep -vxE 'r1|pi-2' | sort -u); do
         echo "docs/man/orion-protocol.7 lacks $name, which docs/protocol.md has" >&2
         bad=1
     }
+done
+
+for program in router worker; do
+    words=$(mandoc -Tutf8 -O width=1000 "docs/man/orion-$program.8" | sed 's/.\x08//g')
+    options=$("$2/orion-$program" --help | grep -oE -- '^ +--[a-z-]+' | tr -d ' ')
+    [ "$(echo "$options" | wc -l)" -ge 5 ] || {
+        echo "orion-$program --help has another form than this check knows" >&2
+        bad=1
+    }
+    for option in $options; do
+        echo "$words" | grep -qwF -- "$option" || {
+            echo "docs/man/orion-$program.8 lacks $option" >&2
+            bad=1
+        }
+    done
 done
 
 # "  dead list   requests ..." in the help is the command "dead list".
