@@ -96,10 +96,11 @@ static bool is_lighter(const struct view_node *a, const struct view_node *b, boo
     return a->in_flight < b->in_flight;
 }
 
-static uint32_t resident_lb(struct simple *simple, uint32_t model, uint32_t n)
+static uint32_t resident_lb_from(const struct simple *simple, uint32_t model, uint32_t n,
+                                 uint32_t offset, bool *ret_has)
 {
     const struct view_node *nodes = simple->view->nodes;
-    uint32_t best = simple->candidates[0], offset = rng_below(&simple->rng, n);
+    uint32_t best = simple->candidates[0];
     bool best_has = false;
 
     for (uint32_t i = 0; i < n; i++) {
@@ -111,7 +112,17 @@ static uint32_t resident_lb(struct simple *simple, uint32_t model, uint32_t n)
             best_has = has;
         }
     }
+    *ret_has = best_has;
     return best;
+}
+
+/* Among holders chance decides ties, among others the order. */
+static uint32_t resident_lb(struct simple *simple, uint32_t model, uint32_t n)
+{
+    bool has;
+    uint32_t best = resident_lb_from(simple, model, n, rng_below(&simple->rng, n), &has);
+
+    return has ? best : resident_lb_from(simple, model, n, 0, &has);
 }
 
 static uint32_t choose(struct simple *simple, uint32_t model)

@@ -42,6 +42,7 @@ struct routed {
     uint32_t *models;                   /* index in the names tables, by model; the same in all */
     uint32_t *model_of_name;            /* the other way round */
     struct policy_installed *installed; /* of one node */
+    uint32_t *answers, *loads;          /* by pair: so many were seen */
     FILE *record;                       /* or NULL */
     struct tap tap;
 };
@@ -67,15 +68,17 @@ static uint32_t fill_installed(struct routed *routed, uint32_t node)
         uint32_t pair = view_pair(view, node, m);
         if (!view->fits[pair])
             continue;
+        bool knows = !routed->options.learn || routed->answers[pair] > 0;
+        bool knows_load = !routed->options.learn || routed->loads[pair] > 0;
         routed->installed[n++] = (struct policy_installed){
             .model = routed->models[m],
             .is_resident = view->nodes[node].resident == m,
             .bytes = (int64_t)(view->size_gb[m] * 1e9),
-            .n = ANSWERS_BEHIND,
-            .prompt_tps_milli = (int64_t)(view->prefill_tps[pair] * 1000),
-            .gen_tps_milli = (int64_t)(view->decode_tps[pair] * 1000),
-            .load_ms = (int64_t)(view->load_s[pair] * 1000),
-            .tokens_out_milli = (int64_t)(view->answer_tokens[m] * 1000),
+            .n = routed->options.learn ? routed->answers[pair] : ANSWERS_BEHIND,
+            .prompt_tps_milli = knows ? (int64_t)(view->prefill_tps[pair] * 1000) : 0,
+            .gen_tps_milli = knows ? (int64_t)(view->decode_tps[pair] * 1000) : 0,
+            .load_ms = knows_load ? (int64_t)(view->load_s[pair] * 1000) : 0,
+            .tokens_out_milli = knows ? (int64_t)(view->answer_tokens[m] * 1000) : 0,
         };
     }
     return n;
@@ -279,6 +282,9 @@ static void done(void *policy, const struct told *told)
         .output_tokens = told->answer_tokens,
     };
 
+    routed->answers[view_pair(routed->view, told->node, ask->model)]++;
+    if (told->was_cold)
+        routed->loads[view_pair(routed->view, told->node, ask->model)]++;
     for (uint32_t r = 0; r < routed->n_routers; r++)
         policy_left(routed->routers[r].policy, told->node, &report, now_ms(routed));
     pump(routed);
@@ -398,6 +404,8 @@ static void *make(const struct view *view, uint64_t seed, const struct sim_polic
     routed->models = grow_new(view->n_models, sizeof *routed->models);
     routed->model_of_name = grow_new(view->n_models, sizeof *routed->model_of_name);
     routed->installed = grow_new(view->n_models, sizeof *routed->installed);
+    routed->answers = grow_new((size_t)view->n_nodes * view->n_models, sizeof(uint32_t));
+    routed->loads = grow_new((size_t)view->n_nodes * view->n_models, sizeof(uint32_t));
     routed->model_names = grow_new(view->n_models, sizeof *routed->model_names);
     for (uint32_t m = 0; m < view->n_models; m++)
         (void)snprintf(routed->model_names[m], sizeof routed->model_names[m], "model-%u:latest", m);
@@ -426,6 +434,8 @@ static void destroy(void *policy)
     free(routed->models);
     free(routed->model_of_name);
     free(routed->installed);
+    free(routed->answers);
+    free(routed->loads);
     free(routed->model_names);
     free(routed);
 }

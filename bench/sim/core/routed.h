@@ -10,7 +10,7 @@
  *                     the simple policies of the same library, with unlimited credit: each request
  *                     is sent at once, as a load balancer in front of the nodes would
  *
- * Options (--option KEY=VALUE), each a setting of struct policy_settings but for the last four:
+ * Options (--option KEY=VALUE), each a setting of struct policy_settings but for the last five:
  *
  *     placement 0|1   homes 0|1   lambda_t_permille   swap_margin_ms   swap_factor_pct
  *     home_wait_pct   chwbl_load_pct
@@ -18,6 +18,8 @@
  *     routers N       so many routers over one fleet: each request is read by one of them, by
  *                     chance. They learn of each other's moves and of every answer at once
  *                     (P:events), and a move to a node that is full is refused (move.lua)
+ *     learn 0|1       1: a speed is known only once that node has answered with that model, as in a
+ *                     fleet that has just been started; 0: speeds are known, with their error
  *     record FILE     what `orion-router --record FILE` writes, of the first router. One run only:
  *                     the file must not be there yet. `orion-sim --replay FILE` plays it again
  *     why 0|1         writes each decision to standard error, in the policy's own words

@@ -25,6 +25,7 @@ static bool read_option(struct routed_options *out, struct span name, int64_t va
         {"credit", 0, 1000000, &out->credit, NULL},
         {"routers", 1, ROUTED_ROUTERS_MAX, &out->routers, NULL},
         {"why", 0, 1, &out->why, NULL},
+        {"learn", 0, 1, &out->learn, NULL},
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

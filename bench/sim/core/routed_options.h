@@ -12,7 +12,7 @@
 
 struct routed_options {
     struct policy_settings settings;
-    int64_t credit, routers, why;
+    int64_t credit, routers, why, learn;
     char record[256]; /* "" = none */
 };
 
