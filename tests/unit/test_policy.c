@@ -407,6 +407,33 @@ static void the_higher_class_is_served_first_whatever_is_shorter(void **state)
     fix_free(&f);
 }
 
+/* The queue is long enough for a load only with the third request; the second was there first. */
+static void a_load_serves_the_request_whose_turn_it_is(void **state)
+{
+    struct fix f;
+    struct policy_decision d;
+
+    (void)state;
+    fix_make(&f);
+    fix_up(&f, 0, 0);
+    fix_up(&f, 1, 1);
+    f.installed[1][0].load_ms = 25000;
+    fix_hear(&f, 1);
+    (void)fix_ask(&f, 0, 0);
+    assert_int_equal(fix_next(&f).node, 0);
+    uint32_t second = fix_ask(&f, 0, 0);
+    assert_int_equal(fix_next(&f).act, POLICY_KEEP);
+    for (int i = 0; i < 6; i++) {
+        (void)fix_ask(&f, 0, 0);
+        if ((d = fix_next(&f)).act == POLICY_MOVE)
+            break;
+    }
+    assert_int_equal(d.act, POLICY_MOVE);
+    assert_int_equal(d.node, 1);
+    assert_int_equal(d.request, second);
+    fix_free(&f);
+}
+
 /* Hits for the resident model come without end; the other model's request is served all the same.
  */
 static void nobody_waits_for_ever(void **state)
@@ -633,6 +660,7 @@ int main(void)
         cmocka_unit_test(a_refused_move_leaves_the_request_waiting_and_the_slot_free),
         cmocka_unit_test(a_node_gets_as_many_as_its_credit_and_no_more),
         cmocka_unit_test(the_higher_class_is_served_first_whatever_is_shorter),
+        cmocka_unit_test(a_load_serves_the_request_whose_turn_it_is),
         cmocka_unit_test(nobody_waits_for_ever),
         cmocka_unit_test(a_model_in_demand_is_loaded_ahead_of_need),
         cmocka_unit_test(the_last_holder_of_a_model_in_use_is_left_alone),

@@ -246,8 +246,7 @@ static void waits(struct policy *policy, uint32_t model)
     policy_list_push(policy_waiting_links(policy), &policy->waiting, model);
 }
 
-/* It is to be looked at. */
-static void request_fresh(struct policy *policy, uint32_t request)
+void policy_request_fresh(struct policy *policy, uint32_t request)
 {
     struct policy_request *r = &policy->requests[request];
 
@@ -275,7 +274,7 @@ void policy_arrived(struct policy *policy, uint32_t request, int64_t now_ms)
     if (is_new && w->attempt <= 1)
         policy_demand_add(m, now_ms);
     waits(policy, w->model);
-    request_fresh(policy, request);
+    policy_request_fresh(policy, request);
     policy->is_dirty = true;
 }
 
@@ -367,7 +366,7 @@ void policy_refused(struct policy *policy, uint32_t request, uint32_t node, int6
         return;
     waits(policy, window_at(policy->window, request)->model);
     policy->requests[request].id = window_at(policy->window, request)->id;
-    request_fresh(policy, request);
+    policy_request_fresh(policy, request);
 }
 
 void policy_left(struct policy *policy, uint32_t node, const struct policy_report *report,

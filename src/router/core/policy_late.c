@@ -293,6 +293,27 @@ static void enter_others(struct policy *policy, const struct policy_want *want, 
     }
 }
 
+/* The load is worth it for a request that stands behind others of its model; the one whose turn it
+ * is gets the node, unless it had better wait for its home or has failed there. */
+static void first_in_turn(struct policy *policy, struct policy_want *want, struct candidate *chosen,
+                          int64_t now_ms)
+{
+    struct policy_want head;
+    struct policy_cost cost = chosen->cost, home = {0};
+    uint32_t request;
+
+    if (policy_queue_front(policy, want->model, 1, &request) == 0 || request == want->request)
+        return;
+    policy_want_fill(policy, request, now_ms, &head);
+    double service = policy_service(policy, &head, chosen->pair, &cost);
+    if (policy_is_barred(policy, &head, chosen->node) ||
+        policy_home_pays(policy, &head, cost.load_s + service, now_ms, &home))
+        return;
+    policy_request_fresh(policy, want->request); /* its turn may come next */
+    *want = head;
+    chosen->cost = cost;
+}
+
 /* A swap must cost less than waiting, by a margin, for the estimates may be wrong. */
 static bool match_swap(struct policy *policy, const struct policy_want *want, uint32_t position,
                        int64_t now_ms, struct policy_decision *ret)
@@ -308,8 +329,12 @@ static bool match_swap(struct policy *policy, const struct policy_want *want, ui
     if (contest.best &&
         policy_swap_pays(policy, contest.best->sum,
                          policy_load_time(policy, &policy->pairs[contest.best->pair]),
-                         policy_cost_sum(&wait)))
-        return move(policy, want, contest.best, POLICY_BY_SWAP, now_ms, ret);
+                         policy_cost_sum(&wait))) {
+        struct policy_want first = *want;
+        struct candidate chosen = *contest.best;
+        first_in_turn(policy, &first, &chosen, now_ms);
+        return move(policy, &first, &chosen, POLICY_BY_SWAP, now_ms, ret);
+    }
     if (policy_home_pays(policy, want, 2.0 * WAIT_FOREVER_S, now_ms, &home))
         policy_homebound_add(policy, want->request, want->home, home.service_s + home.heat_s);
     ret->cost = wait;
