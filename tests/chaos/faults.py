@@ -14,7 +14,7 @@ import time
 
 import redis
 
-from stage import NODE_LOST_S, NODES
+from stage import MODELS, NODE_LOST_S, NODES, ROUTERS
 
 YEARS_20, DAY = 20 * 365 * 86400, 86400
 FREEZE_S = (1.2 * NODE_LOST_S, 2.2 * NODE_LOST_S)
@@ -389,6 +389,16 @@ class Torment:
         if self.redis_call(lambda db: db.xadd(control, {"op": "undrain", "node": node})) is None:
             self.at(0.3, lambda: self.undrain(node))
 
+    def preload(self):
+        """A wish as a router's or an operator's: load this, unload that; some make no sense."""
+        names = [m.split(",")[0] for m in MODELS] + ["nobody-has-this", ""]
+        fields = {"op": "preload", "node": self.dice.choice(NODES),
+                  "model": self.dice.choice(names), "unload": self.dice.choice(names)}
+        if self.dice.random() < 0.5:
+            fields["router"] = self.dice.choice(ROUTERS)
+        self.note(f"preload {fields}")
+        self.redis_call(lambda db: db.xadd(self.stage.keys.control, fields))
+
     def nothing(self):
         return False
 
@@ -415,7 +425,7 @@ NET = ("net-cut", "net-refuse", "net-stall", "net-halfopen", "net-cut-after", "n
 REDIS = ("script-flush", "xgroup-destroy", "del-node-stream", "client-kill", "maxmemory",
          "debug-sleep", "empty-restart", "slow-fsync", "foreign-value")
 CLOCK = ("clock-worker", "clock-router")
-OTHER = ("ollama", "operator")
+OTHER = ("ollama", "operator", "preload")
 SINGLE = KILL + FREEZE + TWINS + ("restart-storm",) + NET + REDIS + CLOCK + OTHER
 
 # name -> (what it does, faults with their weight, pause between two in seconds)

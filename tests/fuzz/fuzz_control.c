@@ -18,8 +18,9 @@ static void decode(const struct redisReply *entry)
 
     control_decode(entry, &control);
     assert(control.op != CONTROL_CANCEL || request_id_valid(control.request_id));
-    if (control.op == CONTROL_DRAIN || control.op == CONTROL_UNDRAIN)
+    if (control.op >= CONTROL_DRAIN)
         assert(node_id_valid(control.node));
+    assert(control.op == CONTROL_PRELOAD || !control.model.ptr);
     event_decode(entry, &event);
     assert(!event.is_failure || event.kind == EVENT_REQUEUED);
     assert(event.run_ms == -1 || event.kind == EVENT_ENDED);
