@@ -82,7 +82,7 @@ int preload_choose(const struct fleet_seen *fleet, struct span node_id, const ch
                  !seen_has_model(node, "models", model))
             rc = err_set(err, -ENOENT, "%.*s has no model %s", SPAN_ARG(node_id), model);
     }
-    if (rc < 0)
+    if (rc < 0 || !node) /* the second follows from the first; an analyzer cannot see it */
         return rc;
     *ret =
         (struct preload_choice){.node = node, .is_resident = seen_has_model(node, "models", model)};
