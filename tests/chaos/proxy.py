@@ -22,6 +22,7 @@ marks tell how often each request really ran, whatever anybody's books say.
 """
 
 import asyncio
+import collections
 import ctypes
 import json
 import re
@@ -108,6 +109,7 @@ class Side(asyncio.Protocol):
         self.pair, self.way = pair, way
         self.transport, self.tail = None, b""
         self.next_s, self.queued = 0.0, 0
+        self.late = collections.deque()  # pieces on their way, in order: a heal makes moments equal
 
     def connection_made(self, transport):
         self.transport = transport
@@ -147,15 +149,17 @@ class Side(asyncio.Protocol):
             return
         self.next_s = at
         self.queued += len(data)
-        loop.call_at(at, self.pass_late, data)
+        self.late.append(data)
+        loop.call_at(at, self.pass_late)
         self.pair.flow()
 
-    def pass_late(self, data):
-        self.queued -= len(data)
+    def pass_late(self):
+        """The oldest piece, whichever timer it is: bytes never overtake each other."""
         if self.pair.link.stalled:
-            self.queued += len(data)
-            loop.call_later(0.05, self.pass_late, data)
+            loop.call_later(0.05, self.pass_late)
             return
+        data = self.late.popleft()
+        self.queued -= len(data)
         self.pair.other(self).send(data)
         self.pair.flow()
 

@@ -1,7 +1,9 @@
 """Everything dies at random, Redis included; still each request gets exactly one terminal entry."""
 
+import json
 import os
 import random
+import socket
 import sys
 import time
 
@@ -9,7 +11,7 @@ import pytest
 import redis
 
 from cluster import wait_until
-from process import SLOW, binary
+from process import SLOW, Process, binary
 
 sys.path.append(os.path.join(os.path.dirname(__file__), "..", "chaos"))
 from faults import OLLAMA_FAULTS  # noqa: E402
@@ -90,3 +92,37 @@ def test_the_harness_knows_every_fault_of_the_simulator():
     words = sim_words(binary("ollama-sim"))
     assert len(words["faults"]) > 20 and len(words["statuses"]) > 30, words
     assert {f.split("=")[0].split(",")[0] for f in OLLAMA_FAULTS} == set(words["faults"])
+
+
+def test_bytes_never_overtake_each_other_in_the_proxy(tmp_path):
+    listener = socket.create_server(("127.0.0.1", 0))
+    spec = {"links": {"l": str(listener.getsockname()[1])}, "control": str(tmp_path / "control")}
+    (tmp_path / "spec").write_text(json.dumps(spec))
+    script = os.path.join(os.path.dirname(__file__), "..", "chaos", "proxy.py")
+    proxy = Process("proxy", ["/usr/bin/python3", script, str(tmp_path / "spec")],
+                    str(tmp_path / "log")).start()
+    try:
+        told = wait_until(lambda: proxy.log.strip(), "the proxy tells its port")
+        client = socket.create_connection(("127.0.0.1", json.loads(told)["ports"]["l"]))
+        server = listener.accept()[0]
+        server.settimeout(10 * SLOW)
+        wire = socket.socket(socket.AF_UNIX)
+        wire.connect(spec["control"])
+        orders = wire.makefile("rw")
+
+        def tell(**order):
+            orders.write(json.dumps({"link": "l", **order}) + "\n")
+            orders.flush()
+            assert json.loads(orders.readline())["ok"]
+        sent, got = b"", b""
+        for i in range(200):  # each order's answer lets the proxy read what was sent before
+            if i % 40 == 0:
+                tell(op="throttle", rate=20000)
+            client.sendall(b"%06d;" % i * 20)
+            sent += b"%06d;" % i * 20
+            tell(op="heal" if i % 40 == 10 else "delay", ms=0)
+        while len(got) < len(sent):
+            got += server.recv(65536)
+        assert got == sent
+    finally:
+        proxy.end()
