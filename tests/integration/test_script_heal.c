@@ -1,5 +1,6 @@
 /* heal.lua: entry ids from the future, and what becomes of those who have them. */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "script_call.h"
@@ -10,6 +11,19 @@
 static const char *last_generated(struct redis_fixture *fx)
 {
     return answer(fx, "EVAL %s 1 %s", "return redis.call('XINFO','STREAM',KEYS[1])[8]", REQUESTS);
+}
+
+/* Redis 8 cannot put ids back below those of deleted entries: the script must then touch nothing.
+ */
+static bool only_refuses(struct redis_fixture *fx)
+{
+    if (!strstr(answer(fx, "INFO server"), "redis_version:8."))
+        return false;
+    char before[32];
+    (void)snprintf(before, sizeof before, "%s", answer(fx, "XLEN %s", REQUESTS));
+    REFUSES(fx, "busy", HEAL, .mark_ms = DAY_MS, .count = "100");
+    assert_string_equal(answer(fx, "XLEN %s", REQUESTS), before);
+    return true;
 }
 
 static void test_ids_of_the_clock_are_fine(void **state)
@@ -28,6 +42,8 @@ static void test_an_entry_with_the_highest_id_is_added_again_and_delivered(void 
     fixture_ok(fx, "XADD %s %s request_id evil model m prompt hi", REQUESTS, HIGHEST);
     assert_string_equal(deliver(fx, REQUESTS, "rt1"), HIGHEST);
     assert_starts(answer(fx, "XADD %s * a b", REQUESTS), "!");
+    if (only_refuses(fx))
+        return;
     assert_string_equal(CALL(fx, HEAL, .mark_ms = DAY_MS, .count = "100"), "healed 1");
     assert_string_equal(answer(fx, "XLEN %s", REQUESTS), "2");
     assert_contains(pending_text(fx, REQUESTS), before);
@@ -53,6 +69,8 @@ static void test_what_cannot_be_added_again_must_leave_first(void **state)
     struct redis_fixture *fx = *state;
 
     fixture_ok(fx, "XADD %s 9000000000000-1 request_id r2 origin_id 1-1", REQUESTS);
+    if (only_refuses(fx))
+        return;
     REFUSES(fx, "busy", HEAL, .mark_ms = DAY_MS, .count = "100");
     fixture_ok(fx, "XDEL %s 9000000000000-1", REQUESTS);
     fixture_ok(fx, "XADD %s 9000000000000-2 a b", REQUESTS);

@@ -8,7 +8,7 @@
 -- KEYS  1 requests
 -- ARGV  1 routers' group  2 how far in the future an id may be, ms  3 most entries to add again
 -- Result: {'fine'}, {'healed', entries added again}, {'busy'}: an entry that cannot be added again (it came
---       back from a node, has too many fields, or there are too many) must leave first
+--       back from a node, has too many fields, or there are too many) must leave first, or this is Redis 8
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local limit_ms = now_ms + tonumber(ARGV[2])
@@ -25,7 +25,6 @@ end
 if ms_of(info['last-generated-id']) <= limit_ms then
   return {'fine'}
 end
-
 local future = redis.call('XRANGE', KEYS[1], string.format('%.0f', limit_ms), '+', 'COUNT', tonumber(ARGV[3]) + 1)
 if #future > tonumber(ARGV[3]) then
   return {'busy'}
@@ -40,6 +39,12 @@ for _, entry in ipairs(future) do
       return {'busy'} -- the job knows it by this id
     end
   end
+end
+
+-- From Redis 8 on XSETID takes no id below the highest deleted one, so what is deleted here could not be
+-- added again. Nothing is touched then: an operator must remove the stream once it is empty (SECURITY.md).
+if redis.REDIS_VERSION_NUM >= 0x00080000 and (#future > 0 or ms_of(info['max-deleted-entry-id']) > limit_ms) then
+  return {'busy'}
 end
 
 for _, entry in ipairs(future) do
