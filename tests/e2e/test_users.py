@@ -99,7 +99,7 @@ def refusal(db, command):
         db.execute_command(*command)
     except redis.exceptions.ResponseError as error:
         text = str(error)
-        is_refusal = "NOPERM" in text or "no permissions" in text or "this user has" in text.lower() \
+        is_refusal = "NOPERM" in text or "no permissions" in text.lower() or "this user has" in text.lower() \
             or "user executing the script can't" in text
         return text if is_refusal else ""
     return ""
