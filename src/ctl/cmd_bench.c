@@ -287,7 +287,7 @@ static int print(struct bench *bench)
 static int read_options(struct bench *bench, struct err *err)
 {
     const struct cli *cli = &bench->ctl->cli;
-    int64_t limit;
+    int64_t limit = 0;
     int rc = cli_number(cli, "requests", 1, BENCH_REQUESTS_MAX, 20, &bench->setup.requests, err);
 
     if (rc == 0)

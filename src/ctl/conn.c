@@ -98,10 +98,10 @@ static int broken(struct conn *conn, struct err *err)
     char where[256];
 
     place(conn, where, sizeof where);
-    int rc = err_set(err, -ECONNREFUSED, "the connection to Redis at %s broke: %s", where,
-                     conn->context->err == REDIS_ERR_IO ? strerror(errno) : conn->context->errstr);
+    (void)err_set(err, -ECONNREFUSED, "the connection to Redis at %s broke: %s", where,
+                  conn->context->err == REDIS_ERR_IO ? strerror(errno) : conn->context->errstr);
     conn_close(conn);
-    return rc;
+    return -ECONNREFUSED;
 }
 
 /* What Redis says when it will not serve us, in words that say what to do. */
