@@ -1,6 +1,7 @@
 """Half an hour of steady load while the nodes come and go: does anything grow? See README.md."""
 
 import argparse
+import json
 import sys
 import time
 
@@ -130,6 +131,7 @@ class Soak:
         elif load.popen.returncode != 0:
             self.faults.append(f"load-client: exit code {load.popen.returncode}")
         self.told = last_line(load)
+        self.lines = [json.loads(line) for line in load.log.splitlines() if line.startswith("{")]
 
     def progress(self, load):
         told = last_line(load)
@@ -148,6 +150,16 @@ class Soak:
         if grown > limit:
             self.faults.append(f"{name}: {what} has grown from {second:.1f} to {last:.1f}")
         return second, last, f"{grown:+.1f}" if what == "fds" else f"{100 * grown:+.2f} %"
+
+    def heaps(self):
+        """Beside the whole: what malloc holds, and the backlog, whose largest touches a router's window."""
+        for router in self.stand.routers:
+            second, last, grown = self.row(router.name, "heap", self.options.growth / 100)
+            print(f"{router.name}: heap {second:.0f} -> {last:.0f} KiB ({grown})")
+        third = self.seconds / 3
+        most = [max([told["open"] for told in self.lines if third * i <= told["ms"] / 1000 < third * (i + 1)],
+                    default=0) for i in range(3)]
+        print(f"most requests open at a time, in each third: {most[0]}, {most[1]}, {most[2]}")
 
     def table(self):
         print(f"\n{'':10} {'memory (KiB)':>30}   {'descriptors':>20}  {'CPU':>6}  {'restarts':>8}")
@@ -186,6 +198,7 @@ class Soak:
         self.requests()
         self.faults += self.stand.leftovers()
         self.table()
+        self.heaps()
         self.faults += self.stand.stop()
         print("\n" + ("\n".join("VIOLATION: " + f for f in self.faults) or "nothing grew, nothing is lost"))
         return 1 if self.faults else 0

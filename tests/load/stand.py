@@ -158,6 +158,18 @@ def rss_kib(process):
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
 
 
+def heap_kib(process):
+    """What malloc holds (a router's window and fleet are mappings of their own, of fixed size)."""
+    with open(f"/proc/{process.pid}/smaps", encoding="ascii") as file:
+        is_heap = False
+        for line in file:
+            if "-" in line.split(" ", 1)[0]:
+                is_heap = line.rstrip().endswith("[heap]")
+            elif is_heap and line.startswith("Rss:"):
+                return int(line.split()[1])
+    return 0
+
+
 class Watch:
     """Samples of named figures: (seconds since the start, value)."""
 
@@ -177,6 +189,7 @@ class Watch:
         name = name or process.name
         try:
             self.add((name, "rss"), rss_kib(process))
+            self.add((name, "heap"), heap_kib(process))
             self.add((name, "fds"), process.fds())
             self.add((name, "cpu"), process.cpu_seconds())
         except (OSError, ValueError):
