@@ -296,9 +296,10 @@ static int read_options(struct bench *bench, struct err *err)
         rc = cli_number(cli, "rate", 1, 60000, 0, &bench->setup.per_minute, err);
     if (rc == 0)
         rc = cli_number(cli, "tokens", 1, 100000, 64, &bench->tokens, err);
-    if (rc == 0)
+    if (rc == 0) {
         rc = cli_duration_ms(cli, "timeout", 1, REQUEST_TIMEOUT_MAX_MS, 600000, &bench->timeout_ms,
                              err);
+    }
     if (rc < 0)
         return rc;
     bench->setup.concurrency = limit;

@@ -39,9 +39,10 @@ static int for_each(struct ctl *ctl, bool (*each)(const struct redisReply *entry
         size_t n = reply_count(page);
         for (size_t i = 0; i < n && go_on; i++)
             go_on = each(reply_at(page, i), arg);
-        if (n > 0)
+        if (n > 0) {
             (void)snprintf(from, sizeof from, "(%.*s",
                            SPAN_ARG(reply_span(reply_at(reply_at(page, n - 1), 0))));
+        }
         go_on = go_on && n == PAGE;
         freeReplyObject(page);
     }
@@ -86,9 +87,10 @@ int cmd_dead_list(struct ctl *ctl)
     int rc = cli_number(&ctl->cli, "lines", 1, DEAD_MAX, 100, &lines, &err);
 
     (void)snprintf(count, sizeof count, "%" PRId64, rc < 0 ? 0 : lines);
-    if (rc == 0)
+    if (rc == 0) {
         rc = conn_ask_texts(ctl->conn, &reply, &err, "XREVRANGE", ctl->keys.dead, "+", "-", "COUNT",
                             count, NULL);
+    }
     if (rc < 0)
         return ctl_fail(rc, &err);
     buf_init(&out, OUT_MAX_BYTES);

@@ -50,9 +50,10 @@ static int ask_redis(struct ctl *ctl, redisReply *replies[static ASK_COUNT], str
     };
     int rc = 0;
 
-    for (int i = 0; i < ASK_COUNT && rc == 0; i++)
+    for (int i = 0; i < ASK_COUNT && rc == 0; i++) {
         rc = ask_if_allowed(ctl, &replies[i], err, questions[i][0], questions[i][1],
                             questions[i][2]);
+    }
     return rc;
 }
 

@@ -190,9 +190,10 @@ int cmd_events(struct ctl *ctl)
                                               .node = option(&ctl->cli, "node"),
                                               .request_id = option(&ctl->cli, "request"),
                                               .model = option(&ctl->cli, "model")};
-    if (rc == 0)
+    if (rc == 0) {
         rc = cli_duration_ms(&ctl->cli, "since", 1, INT64_C(366) * 86400000, -1, &events.since_ms,
                              &err);
+    }
     if (rc == 0 && events.since_ms >= 0 && !cli_has(&ctl->cli, "lines"))
         events.lines = EVENTS_MAX;
     buf_init(&events.out, OUT_MAX_BYTES);

@@ -43,9 +43,10 @@ static size_t take_page(struct explain *explain, enum life_source source, redisR
 
     for (size_t i = 0; i < n; i++)
         used = life_add(&explain->life, source, reply_at(page, i)) || used;
-    if (n > 0)
+    if (n > 0) {
         (void)snprintf(ret_next, 72, "(%.*s",
                        SPAN_ARG(reply_span(reply_at(reply_at(page, n - 1), 0))));
+    }
     if (used) {
         keep(explain, page);
     } else {

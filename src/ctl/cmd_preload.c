@@ -134,9 +134,10 @@ static int choose(struct preload *preload, struct err *err)
         rc = err_set(err, -EINVAL, "\"%.60s\" is no model name", ctl->cli.args[0]);
     if (rc == 0)
         rc = look_fleet(preload->look, ctl, err);
-    if (rc == 0)
+    if (rc == 0) {
         rc = preload_choose(look_seen(preload->look), span_str(node), preload->model,
                             &preload->choice, err);
+    }
     if (rc == 0)
         (void)span_copy(preload->choice.node->id, preload->node, sizeof preload->node);
     return rc;

@@ -53,9 +53,10 @@ static int take_file(struct ask *ask, const char *path, struct err *err)
         rc = err_set(err, -EINVAL, "%.250s", why.msg);
     } else {
         rc = ask_from_json(ask, buf_span(&text), &why);
-        if (rc < 0)
+        if (rc < 0) {
             rc =
                 err_set(err, rc, "%.60s: %.180s", strcmp(path, "-") == 0 ? "stdin" : path, why.msg);
+        }
     }
     buf_done(&text);
     return rc;

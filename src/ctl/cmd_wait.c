@@ -71,9 +71,10 @@ int cmd_wait(struct ctl *ctl)
     struct err err;
     int rc = ctl_request_id(id, &err);
 
-    if (rc == 0)
+    if (rc == 0) {
         rc =
             cli_duration_ms(&ctl->cli, "timeout", 1, REQUEST_TIMEOUT_MAX_MS, -1, &timeout_ms, &err);
+    }
     if (rc == 0 && !callback)
         callback = key_responses(&ctl->keys, span_str(id), own);
     if (rc == 0)
@@ -197,9 +198,10 @@ int cmd_cancel(struct ctl *ctl)
     struct err err;
     int rc = ctl_request_id(id, &err);
 
-    if (rc == 0)
+    if (rc == 0) {
         rc = cli_duration_ms(&ctl->cli, "timeout", 1, REQUEST_TIMEOUT_MAX_MS, CANCEL_TIMEOUT_MS,
                              &timeout_ms, &err);
+    }
     if (rc == 0)
         rc = cancel(ctl, id, timeout_ms, &status, &err);
     return rc < 0 ? ctl_fail(rc, &err) : status;

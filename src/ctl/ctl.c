@@ -77,9 +77,10 @@ bool ctl_write(struct buf *out)
 {
     bool ok = write_all(STDOUT_FILENO, buf_span(out).ptr, out->len);
 
-    if (out->failed)
+    if (out->failed) {
         ctl_tell("the output was cut: it is larger than %zu bytes, or there is no memory",
                  out->max_bytes);
+    }
     ok = ok && !out->failed;
     buf_clear(out);
     return ok;

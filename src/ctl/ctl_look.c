@@ -52,15 +52,18 @@ static int ask_all(struct ctl *ctl, struct replies *replies, struct err *err)
 {
     int rc = ctl_script_queue(ctl, &replies->at[LOOK_QUEUE], err);
 
-    if (rc == 0)
+    if (rc == 0) {
         rc = conn_ask_texts(ctl->conn, &replies->at[LOOK_HEALTH], err, "HGETALL", ctl->keys.health,
                             NULL);
-    if (rc == 0)
+    }
+    if (rc == 0) {
         rc = conn_ask_texts(ctl->conn, &replies->at[LOOK_DRAINED], err, "SMEMBERS",
                             ctl->keys.drained, NULL);
-    if (rc == 0)
+    }
+    if (rc == 0) {
         rc = conn_ask_texts(ctl->conn, &replies->at[LOOK_ROUTERS], err, "HGETALL",
                             ctl->keys.routers, NULL);
+    }
     return rc;
 }
 

@@ -57,10 +57,11 @@ static void settle_tick(struct loop *loop)
     int64_t next_ms = loop->handlers.next_ms ? loop->handlers.next_ms(loop->handlers.arg) : 0;
     int64_t left_ms = loop->due_ms - clock_now_ms();
 
-    if (next_ms > loop->tick_ms ? left_ms != next_ms : left_ms > loop->tick_ms)
+    if (next_ms > loop->tick_ms ? left_ms != next_ms : left_ms > loop->tick_ms) {
         set_tick(loop, next_ms > 0 ? next_ms : loop->tick_ms);
-    else if (next_ms > 0 && next_ms < left_ms)
+    } else if (next_ms > 0 && next_ms < left_ms) {
         set_tick(loop, next_ms);
+    }
 }
 
 /* An event like any other: it comes only if the loop gets round to it. */

@@ -129,9 +129,10 @@ static int take_option(struct parse *parse, struct err *err)
     bool found = false;
     int rc = 0;
 
-    if (cli->command)
+    if (cli->command) {
         rc = take_from(parse, cli->command->options, cli->command->n_options, cli->values, &found,
                        err);
+    }
     if (rc == 0 && !found)
         rc = take_from(parse, cli_globals, cli_globals_count, cli->globals, &found, err);
     if (rc < 0 || found)

@@ -20,17 +20,20 @@ static void check_silence(struct doctor *doctor, const struct seen_node *node, c
 {
     char text[TEXT_NUMBER_SIZE];
 
-    if (node->state == SEEN_BAD)
+    if (node->state == SEEN_BAD) {
         doctor_find(doctor, FINDING_BAD, id, "is its worker of another version? Update it",
                     "its health value cannot be read");
-    if (node->state == SEEN_LOST)
+    }
+    if (node->state == SEEN_LOST) {
         doctor_find(doctor, FINDING_BAD, id,
                     "power, network, `systemctl status orion-worker` there; if it is gone for "
                     "good: orionctl forget",
                     "no sign of life for %s", text_duration(node->age_ms, text));
-    if (node->state == SEEN_LATE)
+    }
+    if (node->state == SEEN_LATE) {
         doctor_find(doctor, FINDING_WARN, id, "look at its network and its load",
                     "its last sign of life is %s old", text_duration(node->age_ms, text));
+    }
 }
 
 static void check_state(struct doctor *doctor, const struct seen_node *node, const char *id)
@@ -53,9 +56,10 @@ static void check_state(struct doctor *doctor, const struct seen_node *node, con
 
     if (node->state == SEEN_DRAINED)
         doctor_find(doctor, FINDING_NOTE, id, "orionctl undrain takes it back", "drained");
-    if (node->state == SEEN_HOT || node->state == SEEN_MEMORY)
+    if (node->state == SEEN_HOT || node->state == SEEN_MEMORY) {
         doctor_find(doctor, FINDING_WARN, id, node->state == SEEN_HOT ? hot : full,
                     "takes no work: %s", seen_state_name(node->state));
+    }
     if (node->state != SEEN_RESTING)
         return;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -72,32 +76,38 @@ static void check_sensors(struct doctor *doctor, const struct seen_node *node, c
 {
     bool is_pi = strncmp(node->board, "Raspberry Pi", 12) == 0;
 
-    if (node->temp_c == SEEN_UNKNOWN)
+    if (node->temp_c == SEEN_UNKNOWN) {
         doctor_find(doctor, FINDING_WARN, id,
                     "is /sys/class/thermal readable for orion-worker (sandbox, container)?",
                     "no temperature: it cannot be taken out of work when it gets hot");
-    if (is_pi && node->throttled < 0)
+    }
+    if (is_pi && node->throttled < 0) {
         doctor_find(doctor, FINDING_NOTE, id,
                     "the kernel's Raspberry Pi firmware driver tells it; is it a container?",
                     "throttling and under-voltage cannot be read");
-    if (node->ram_pct == SEEN_UNKNOWN)
+    }
+    if (node->ram_pct == SEEN_UNKNOWN) {
         doctor_find(doctor, FINDING_WARN, id, "is /proc/meminfo readable for orion-worker?",
                     "no memory reading");
+    }
 }
 
 static void check_board(struct doctor *doctor, const struct seen_node *node, const char *id)
 {
-    if (node->throttled == 1)
+    if (node->throttled == 1) {
         doctor_find(doctor, FINDING_BAD, id, "cooling: a heat sink and a fan",
                     "throttled now (%.1f C): it works at a fraction of its speed",
                     node->temp_c == SEEN_UNKNOWN ? 0.0 : node->temp_c);
-    if (node->under_voltage == 1)
+    }
+    if (node->under_voltage == 1) {
         doctor_find(doctor, FINDING_BAD, id,
                     "a better power supply (Pi 5: 5 V 5 A, Pi 4: 5 V 3 A) and cable",
                     "under-voltage: it may crash, and loses data on its card");
-    if (node->freq_capped == 1 && node->throttled != 1)
+    }
+    if (node->freq_capped == 1 && node->throttled != 1) {
         doctor_find(doctor, FINDING_WARN, id, "cooling and power supply",
                     "its clock frequency is capped");
+    }
     if (node->throttled != 1 && node->temp_c >= TEMP_LIMIT_C) {
         doctor_find(doctor, FINDING_WARN, id, "cooling: a heat sink and a fan",
                     "%.1f C: a Pi throttles from 80 C", node->temp_c);
@@ -109,18 +119,21 @@ static void check_board(struct doctor *doctor, const struct seen_node *node, con
 
 static void check_memory(struct doctor *doctor, const struct seen_node *node, const char *id)
 {
-    if (node->swap_per_s > 0)
+    if (node->swap_per_s > 0) {
         doctor_find(doctor, FINDING_WARN, id,
                     "a smaller model or context, OLLAMA_MAX_LOADED_MODELS=1, "
                     "LLAMA_ARG_CACHE_RAM=256",
                     "swaps in %.0f pages per second: its memory does not suffice",
                     node->swap_per_s);
-    if (node->pressure_pct > PRESSURE_PCT)
+    }
+    if (node->pressure_pct > PRESSURE_PCT) {
         doctor_find(doctor, FINDING_WARN, id, "a smaller model; see what else runs there",
                     "waits for memory %.0f%% of the time", node->pressure_pct);
-    if (node->ram_pct >= RAM_HIGH_PCT && node->state == SEEN_UP)
+    }
+    if (node->ram_pct >= RAM_HIGH_PCT && node->state == SEEN_UP) {
         doctor_find(doctor, FINDING_NOTE, id, "a smaller model; see what else runs there",
                     "%.0f%% of its memory is in use: near ram_max", node->ram_pct);
+    }
 }
 
 static void check_models(struct doctor *doctor, const struct seen_node *node, const char *id)
@@ -130,20 +143,24 @@ static void check_models(struct doctor *doctor, const struct seen_node *node, co
 
     for (json_begin(&it, json_get(node->json, "suspect")); json_next(&it);)
         suspects++;
-    if (suspects > 0)
+    if (suspects > 0) {
         doctor_find(doctor, FINDING_BAD, id, "`systemctl restart ollama` there",
                     "%zu model%s hung there and %s not used until a probe answers", suspects,
                     suspects == 1 ? " has" : "s have", suspects == 1 ? "is" : "are");
-    if (node->n_installed == 0 && node->state != SEEN_LOST && node->state != SEEN_BAD)
+    }
+    if (node->n_installed == 0 && node->state != SEEN_LOST && node->state != SEEN_BAD) {
         doctor_find(doctor, FINDING_WARN, id, "`ollama pull MODEL` there",
                     "no model is installed: it can answer nothing");
-    if (node->n_resident > 1)
+    }
+    if (node->n_resident > 1) {
         doctor_find(doctor, FINDING_NOTE, id, "OLLAMA_MAX_LOADED_MODELS=1 on a Pi",
                     "%zu models are in memory at once", node->n_resident);
-    if (node->slots > 1)
+    }
+    if (node->slots > 1) {
         doctor_find(doctor, FINDING_NOTE, id,
                     "OLLAMA_NUM_PARALLEL must be the same; more than 1 rarely pays on a Pi",
                     "%" PRId64 " slots", node->slots);
+    }
 }
 
 void doctor_node(struct doctor *doctor, const struct seen_node *node)
@@ -162,9 +179,10 @@ void doctor_node(struct doctor *doctor, const struct seen_node *node)
         check_models(doctor, node, id);
     }
     if (before ==
-        doctor->counts[FINDING_NOTE] + doctor->counts[FINDING_WARN] + doctor->counts[FINDING_BAD])
+        doctor->counts[FINDING_NOTE] + doctor->counts[FINDING_WARN] + doctor->counts[FINDING_BAD]) {
         doctor_find(doctor, FINDING_OK, id, "", "up, %.1f C, %.0f%% memory", node->temp_c,
                     node->ram_pct);
+    }
 }
 
 /* --- routers and queue ------------------------------------------------------------------------ */
@@ -173,24 +191,28 @@ static void check_routers(struct doctor *doctor, const struct fleet_seen *fleet)
 {
     size_t alive = seen_routers_alive(fleet);
 
-    if (alive == 0)
+    if (alive == 0) {
         doctor_find(doctor, FINDING_BAD, "routers", "start orion-router",
                     "none is alive: nothing is given to a node");
-    if (alive == 1)
+    }
+    if (alive == 1) {
         doctor_find(doctor, FINDING_NOTE, "routers",
                     "a second one on another machine keeps requests moving when the first dies",
                     "one is alive");
+    }
     if (alive > 1)
         doctor_find(doctor, FINDING_OK, "routers", "", "%zu are alive", alive);
     for (size_t i = 0; i < fleet->n_routers; i++) {
         const struct seen_router *router = &fleet->routers[i];
-        if (!router->alive)
+        if (!router->alive) {
             doctor_find(doctor, FINDING_WARN, "routers",
                         "the others take over what it had; `systemctl status orion-router` there",
                         "%.*s is silent", SPAN_ARG(router->id));
-        if (i > 0 && strcmp(router->version, fleet->routers[0].version) != 0)
+        }
+        if (i > 0 && strcmp(router->version, fleet->routers[0].version) != 0) {
             doctor_find(doctor, FINDING_WARN, "routers", "update all to one version",
                         "versions differ: %s and %s", fleet->routers[0].version, router->version);
+        }
     }
 }
 
@@ -225,11 +247,12 @@ void doctor_fleet(struct doctor *doctor, const struct fleet_seen *fleet)
 {
     check_routers(doctor, fleet);
     check_queue(doctor, fleet);
-    if (fleet->n_nodes == 0)
+    if (fleet->n_nodes == 0) {
         doctor_find(doctor, FINDING_BAD, "nodes", "start orion-worker beside an Ollama",
                     "there is none");
-    else if (seen_count(fleet, SEEN_UP) == 0)
+    } else if (seen_count(fleet, SEEN_UP) == 0) {
         doctor_find(doctor, FINDING_BAD, "nodes", "see below, one by one", "none takes work");
+    }
     for (size_t i = 0; i < fleet->n_nodes; i++)
         doctor_node(doctor, &fleet->nodes[i]);
 }

@@ -227,10 +227,13 @@ void doctor_local(struct doctor *doctor, const struct local_facts *facts)
         doctor_find(doctor, FINDING_NOTE, LOCAL, "run doctor as root to see it",
                     "Ollama runs here, but its environment cannot be read");
     }
-    if (facts->ollama_runs && (has(facts->swaps, "/dev/mmcblk") || has(facts->swaps, "/var/swap")))
+    if (facts->ollama_runs &&
+        (has(facts->swaps, "/dev/mmcblk") || has(facts->swaps, "/var/swap"))) {
         doctor_find(doctor, FINDING_WARN, LOCAL, "zram instead (apt-get install zram-tools)",
                     "it swaps to a file or partition: slow, and it wears out an SD card");
-    if (facts->clock_is_known && !facts->clock_is_synced)
+    }
+    if (facts->clock_is_known && !facts->clock_is_synced) {
         doctor_find(doctor, FINDING_NOTE, LOCAL, "timedatectl set-ntp true",
                     "its clock is not set by the network: times in its log may be wrong");
+    }
 }

@@ -64,13 +64,15 @@ static void check_server(struct doctor *doctor, const struct redis_facts *facts)
     } else {
         doctor_find(doctor, FINDING_OK, SUBJECT, "", "version %s", text);
     }
-    if (span_is(info(facts, "role"), "slave"))
+    if (span_is(info(facts, "role"), "slave")) {
         doctor_find(doctor, FINDING_BAD, SUBJECT, "name the master in the settings",
                     "this is a replica: it takes no writes");
-    if (info_number(facts, "evicted_keys") > 0)
+    }
+    if (info_number(facts, "evicted_keys") > 0) {
         doctor_find(doctor, FINDING_BAD, SUBJECT, "maxmemory-policy noeviction",
                     "%" PRId64 " keys were evicted: requests may have been lost with them",
                     info_number(facts, "evicted_keys"));
+    }
 }
 
 static void check_durability(struct doctor *doctor, const struct redis_facts *facts)
@@ -95,17 +97,20 @@ static void check_durability(struct doctor *doctor, const struct redis_facts *fa
                     "accepted",
                     SPAN_ARG(fsync), is_second ? "up to two seconds" : "any number");
     }
-    if (span_is(info(facts, "aof_last_write_status"), "err"))
+    if (span_is(info(facts, "aof_last_write_status"), "err")) {
         doctor_find(doctor, FINDING_BAD, SUBJECT, "make room on its disk; see its log",
                     "the last write to the AOF failed: Redis refuses writes");
-    if (span_is(info(facts, "aof_last_bgrewrite_status"), "err"))
+    }
+    if (span_is(info(facts, "aof_last_bgrewrite_status"), "err")) {
         doctor_find(doctor, FINDING_WARN, SUBJECT,
                     "see its log: memory for a fork (vm.overcommit_memory=1), room on the disk",
                     "the last rewrite of the AOF failed: the file only grows");
-    if (info_number(facts, "aof_delayed_fsync") > 100)
+    }
+    if (info_number(facts, "aof_delayed_fsync") > 100) {
         doctor_find(doctor, FINDING_WARN, SUBJECT, "put its data on an SSD instead of an SD card",
                     "%" PRId64 " flushes to the disk were late",
                     info_number(facts, "aof_delayed_fsync"));
+    }
 }
 
 static void check_memory(struct doctor *doctor, const struct redis_facts *facts)
@@ -154,13 +159,15 @@ static void check_streams(struct doctor *doctor, const struct redis_facts *facts
                              : "stream-node-max-bytes %" PRId64,
                     node_bytes);
     }
-    if (facts->last_id.ptr && last_ms > facts->redis_ms + DAY_MS)
+    if (facts->last_id.ptr && last_ms > facts->redis_ms + DAY_MS) {
         doctor_find(doctor, FINDING_BAD, SUBJECT,
                     "find who wrote it; empty the queue, then delete the stream: it begins anew",
                     "the newest id of the request stream lies in the future: its ids may run out");
-    if (facts->dead > 0)
+    }
+    if (facts->dead > 0) {
         doctor_find(doctor, FINDING_NOTE, SUBJECT, "orionctl dead list; retry or purge them",
                     "%" PRId64 " dead letter%s", facts->dead, facts->dead == 1 ? "" : "s");
+    }
 }
 
 static bool has_flag(const struct redisReply *rules, const char *flag)
@@ -240,19 +247,21 @@ static void check_clock(struct doctor *doctor, const struct redis_facts *facts)
     } else {
         doctor_find(doctor, FINDING_OK, SUBJECT, "", "its clock agrees with this machine's");
     }
-    if (facts->rtt_ms > SLOW_RTT_MS)
+    if (facts->rtt_ms > SLOW_RTT_MS) {
         doctor_find(doctor, FINDING_WARN, SUBJECT,
                     "look for a busy machine, slow storage with appendfsync always, or Wi-Fi",
                     "slow: a PING takes %" PRId64 " ms at best", facts->rtt_ms);
+    }
 }
 
 void doctor_redis(struct doctor *doctor, const struct redis_facts *facts)
 {
     check_server(doctor, facts);
-    if (!facts->config)
+    if (!facts->config) {
         doctor_find(doctor, FINDING_NOTE, SUBJECT, "run doctor as a user that may call CONFIG GET",
                     "this user may not read the configuration: appendfsync and "
                     "stream-node-max-bytes are not checked");
+    }
     check_durability(doctor, facts);
     check_memory(doctor, facts);
     check_streams(doctor, facts);

@@ -120,9 +120,10 @@ static void add_work(const struct seen_node *node, size_t width, struct buf *out
     add_line(out, width, "work", buf_span(&line));
     text_fixed(&line, bytes, sizeof bytes);
     (void)buf_add_fmt(&line, "%s ago", text_duration(node->age_ms, text));
-    if (node->uptime_s >= 0)
+    if (node->uptime_s >= 0) {
         (void)buf_add_fmt(&line, "; board up %s",
                           text_duration((int64_t)(node->uptime_s * 1000), text));
+    }
     (void)buf_add_str(&line, "; orion-worker ");
     (void)text_add(&line, span_str(node->agent_version[0] ? node->agent_version : "?"), 30);
     (void)buf_add_str(&line, "; Ollama ");

@@ -207,9 +207,10 @@ static void add_node(const struct seen_node *node, bool has_it, struct buf *out)
     (void)text_add(out, span_str(seen_state_text(node)), 64);
     if (!has_it)
         (void)buf_add_str(out, ", without the model");
-    if (node->slots >= 0 && node->length >= 0)
+    if (node->slots >= 0 && node->length >= 0) {
         (void)buf_add_fmt(out, ", %" PRId64 " of %" PRId64 " slots busy", node->length,
                           node->slots);
+    }
     (void)buf_add_str(out, "\n");
 }
 
@@ -229,9 +230,10 @@ static void add_waiting(const struct life *life, const struct fleet_seen *fleet,
         (void)buf_add_str(out, "; no router has read it");
     }
     (void)buf_add_str(out, ". The nodes now:\n");
-    for (size_t i = 0; i < fleet->n_nodes; i++)
+    for (size_t i = 0; i < fleet->n_nodes; i++) {
         add_node(&fleet->nodes[i], known && seen_has_model(&fleet->nodes[i], "installed", model),
                  out);
+    }
     if (seen_routers_alive(fleet) == 0)
         (void)buf_add_str(out, "  No router is alive: start orion-router.\n");
 }

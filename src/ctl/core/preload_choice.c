@@ -75,12 +75,13 @@ int preload_choose(const struct fleet_seen *fleet, struct span node_id, const ch
         rc = choose_best(fleet, model, &node, err);
     } else {
         node = seen_find(fleet, node_id);
-        if (!node)
+        if (!node) {
             rc = err_set(err, -ENOENT, "no node %.*s (orionctl status lists them)",
                          SPAN_ARG(node_id));
-        else if (!seen_has_model(node, "installed", model) &&
-                 !seen_has_model(node, "models", model))
+        } else if (!seen_has_model(node, "installed", model) &&
+                   !seen_has_model(node, "models", model)) {
             rc = err_set(err, -ENOENT, "%.*s has no model %s", SPAN_ARG(node_id), model);
+        }
     }
     if (rc < 0 || !node) /* the second follows from the first; an analyzer cannot see it */
         return rc;

@@ -65,9 +65,10 @@ double policy_service(const struct policy *policy, const struct policy_want *wan
     double cached = cached_tokens(policy, want, p);
     double s = (want->prompt_tokens - cached) / p->prompt_tps + want->output_tokens / p->gen_tps;
 
-    if (node->slots > 1 && node->in_flight > 0)
+    if (node->slots > 1 && node->in_flight > 0) {
         s *= 1.0 + SHARED_SLOT *
                        (double)(node->in_flight < node->slots ? node->in_flight : node->slots - 1);
+    }
     cost->service_s = s;
     cost->heat_s = s * (policy_heat_factor(policy, node, s) - 1.0);
     cost->saved_s = cached / p->prompt_tps;

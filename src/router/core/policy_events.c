@@ -293,9 +293,10 @@ void policy_go(struct policy *policy, const struct policy_want *want, uint32_t p
     double output_s = policy_min(seconds, want->output_tokens / p->gen_tps);
 
     policy_homebound_drop(policy, want->request);
-    if (n->promises_n < POLICY_ENDS_MAX)
+    if (n->promises_n < POLICY_ENDS_MAX) {
         n->promises[n->promises_n++] =
             (struct policy_promise){now_ms, seconds - output_s, output_s};
+    }
     in_flight_set(policy, p->node, n->in_flight + 1);
     if (n->in_flight == 1)
         n->busy_since_ms = now_ms;

@@ -149,9 +149,10 @@ static void enter_holders(struct policy *policy, const struct policy_want *want,
         home_seen = home_seen || policy->pairs[sample[i]].node == want->home;
         enter_holder(policy, want, sample[i], now_ms, contest);
     }
-    if (!home_seen)
+    if (!home_seen) {
         enter_holder(policy, want, policy_pair_find(policy, want->home, want->model), now_ms,
                      contest);
+    }
 }
 
 /* Is it better to wait for the busy home than to be served elsewhere in `other_s`? */

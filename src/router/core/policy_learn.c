@@ -74,9 +74,10 @@ void policy_learn_pair(struct policy *policy, uint32_t pair,
     p->prompt_tps =
         blend(prior->prompt_k * PARAMETER_BYTES * 1e9 / bytes, installed->prompt_tps_milli, p->n);
     p->load_s = blend(init_s + bytes / rate, installed->load_ms, p->n);
-    if (policy->models[p->model].service_s <= 0.0)
+    if (policy->models[p->model].service_s <= 0.0) {
         policy->models[p->model].service_s =
             PROMPT_PRIOR / p->prompt_tps + TOKENS_PRIOR / p->gen_tps;
+    }
     if (installed->load_ms > 0 && (double)installed->load_ms / 1000.0 > init_s)
         node->load_bps = bytes / ((double)installed->load_ms / 1000.0 - init_s);
 }

@@ -66,9 +66,10 @@ static double loss_of(struct policy *policy, uint32_t node, uint32_t pair, doubl
     for (uint32_t i = 0; i < n; i++) {
         uint32_t model = policy->pairs[evicted[i]].model;
         double l = policy_replica_loss(policy, evicted[i], now_ms);
-        if (policy->models[model].list[PAIRS_RESIDENT].n <= 1)
+        if (policy->models[model].list[PAIRS_RESIDENT].n <= 1) {
             l = policy_max(PLACE_LAST_GUARD * l,
                            PLACE_LAST_SHARE * last_holder_loss(policy, model, now_ms));
+        }
         loss += l;
         warm += policy_warm_value(policy, evicted[i], now_ms);
     }
