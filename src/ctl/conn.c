@@ -194,7 +194,8 @@ static int wait_for(struct conn *conn, short events, int64_t deadline_ms, struct
     char where[256];
     place(conn, where, sizeof where);
     conn_close(conn);
-    return err_set(err, -ETIMEDOUT, "Redis at %s does not answer", where);
+    (void)err_set(err, -ETIMEDOUT, "Redis at %s does not answer", where);
+    return -ETIMEDOUT;
 }
 
 static int write_all(struct conn *conn, int64_t deadline_ms, struct err *err)

@@ -54,7 +54,8 @@ def strike(cluster, dice, frozen):
 def test_no_request_is_lost_and_none_ends_twice(new_cluster, seed):
     dice = random.Random(seed)
     cluster = new_cluster(aof=True)
-    lost = {"node_late": f"{SLOW}s", "node_lost": f"{2 * SLOW}s", "max_attempts": 20}
+    lost = {"node_late": f"{SLOW}s", "node_lost": f"{2 * SLOW}s", "max_attempts": 20,
+            "model_wait": "60s"}
     cluster.router("router-1", **lost)
     cluster.router("router-2", **lost)
     for i in range(1, 4):
