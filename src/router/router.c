@@ -318,6 +318,7 @@ static void make_core(struct router *router)
     router->core_memory[2] = xcalloc(1, fleet_bytes(FLEET_NODES_MAX, names));
     fleet_init(&router->fleet, router->core_memory[2], FLEET_NODES_MAX, &router->names);
     router->feed = xcalloc(1, sizeof *router->feed);
+    router->feed->rules = &router->rules;
     policy_settings_default(&settings);
     router->core_memory[3] = xcalloc(1, policy_bytes(policy_sizes, &router->window));
     router->policy = policy_init(router->core_memory[3], policy_sizes, &router->window, &settings,

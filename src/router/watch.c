@@ -96,8 +96,8 @@ static void tell_refused(struct router *router, const struct fleet_change *chang
 
 static void feed_health(struct router *router, uint32_t node, struct span json)
 {
-    if (!policy_feed_health(router->feed, router->policy, &router->fleet, &router->rules, node,
-                            json, both_clocks(router)))
+    if (!policy_feed_health(router->feed, router->policy, &router->fleet, node, json,
+                            both_clocks(router)))
         router_trouble(router, "too_many_models", "some models of some nodes are not used");
 }
 

@@ -17,6 +17,7 @@ static void feed_policy(const struct fleet *fleet, struct names *names, uint32_t
                         struct span json)
 {
     static struct policy_feed feed;
+    static const struct place_rules no_rules = {"", ""};
     const struct policy_sizes sizes = {2, 2 * POLICY_FEED_PAIRS_MAX, 4};
     const struct window_sizes window_sizes = {1, 0};
     struct policy_settings settings;
@@ -31,7 +32,8 @@ static void feed_policy(const struct fleet *fleet, struct names *names, uint32_t
     assert(policy_mem);
     struct policy *policy = policy_init(policy_mem, sizes, &window, &settings, 1, 6);
     feed.fed_ms[node] = 0;
-    (void)policy_feed_health(&feed, policy, fleet, &(struct place_rules){"", ""}, node, json,
+    feed.rules = &no_rules;
+    (void)policy_feed_health(&feed, policy, fleet, node, json,
                              (struct fleet_time){6, INT64_C(1700000000001)});
     policy_feed_all(policy, fleet, 6);
     for (int i = 0; i < 8 && policy_next(policy, 10006, &decision); i++)

@@ -75,10 +75,12 @@ static uint32_t below(uint32_t n)
 
 static void beat(uint32_t node)
 {
+    static const struct place_rules no_rules = {"", ""};
     char id[16], json[256];
     struct fleet_change change;
     struct err err;
 
+    sim.feed.rules = &no_rules;
     (void)snprintf(id, sizeof id, "pi-%u", node);
     (void)snprintf(json, sizeof json,
                    "{\"last_seen_ms\":%lld,\"available\":%s,\"slots\":%u,\"temp_c\":%u,"
@@ -87,8 +89,7 @@ static void beat(uint32_t node)
                    40 + below(40), 1 + node % (MODELS - 1), below(MODELS - 1));
     MUST(fleet_health(&sim.fleet, span_str(id), span_str(json),
                       (struct fleet_time){sim.now_ms, sim.now_ms}, &change, &err) == 0);
-    MUST(policy_feed_health(&sim.feed, sim.policy, &sim.fleet, &(struct place_rules){"", ""},
-                            change.node, span_str(json),
+    MUST(policy_feed_health(&sim.feed, sim.policy, &sim.fleet, change.node, span_str(json),
                             (struct fleet_time){sim.now_ms, sim.now_ms}));
 }
 

@@ -236,28 +236,17 @@ static int take_set(const struct options_program *program, struct options *optio
     return 0;
 }
 
-static int take_argument(const struct options_program *program, int argc, char **argv, int *i,
-                         struct command_line *line)
+static int take_file(const struct options_program *program, const char *name, const char *value,
+                     const char **ret)
 {
-    const char *argument = argv[*i], *value = NULL;
+    if (!value || !value[0])
+        return bad_usage(program, "no FILE behind", name);
+    *ret = value;
+    return 0;
+}
 
-    if (take_value(argc, argv, i, "--config", &value)) {
-        if (!value || !value[0])
-            return bad_usage(program, "no FILE behind", "--config");
-        line->options.config_path = value;
-        return 0;
-    }
-    if (program->record_help && take_value(argc, argv, i, "--record", &value)) {
-        if (!value || !value[0])
-            return bad_usage(program, "no FILE behind", "--record");
-        line->options.record_path = value;
-        return 0;
-    }
-    if (take_value(argc, argv, i, "--set", &value)) {
-        if (!value)
-            return bad_usage(program, "no KEY=VALUE behind", "--set");
-        return take_set(program, &line->options, value);
-    }
+static bool take_flag(const char *argument, struct command_line *line)
+{
     if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0) {
         line->wants_help = true;
     } else if (strcmp(argument, "--version") == 0) {
@@ -265,10 +254,29 @@ static int take_argument(const struct options_program *program, int argc, char *
     } else if (strcmp(argument, "--check-config") == 0) {
         line->wants_check = true;
     } else {
-        return bad_usage(program, argument[0] == '-' ? "unknown option" : "unexpected argument",
-                         argument);
+        return false;
     }
-    return 0;
+    return true;
+}
+
+static int take_argument(const struct options_program *program, int argc, char **argv, int *i,
+                         struct command_line *line)
+{
+    const char *argument = argv[*i], *value = NULL;
+
+    if (take_value(argc, argv, i, "--config", &value))
+        return take_file(program, "--config", value, &line->options.config_path);
+    if (program->record_help && take_value(argc, argv, i, "--record", &value))
+        return take_file(program, "--record", value, &line->options.record_path);
+    if (take_value(argc, argv, i, "--set", &value)) {
+        if (!value)
+            return bad_usage(program, "no KEY=VALUE behind", "--set");
+        return take_set(program, &line->options, value);
+    }
+    if (take_flag(argument, line))
+        return 0;
+    return bad_usage(program, argument[0] == '-' ? "unknown option" : "unexpected argument",
+                     argument);
 }
 
 static void print_fault(const char *msg, void *arg)

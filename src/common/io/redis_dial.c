@@ -14,6 +14,7 @@
 #include "redis_guard.h"
 
 /* The adapter is compiled into this file. hiredis 0.14.1 aborts where it has no memory for it. */
+/* NOLINTNEXTLINE(readability-identifier-naming): its name */
 #define hi_calloc(n, size) xcalloc(n, size)
 #include <hiredis/adapters/libevent.h>
 

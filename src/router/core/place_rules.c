@@ -46,21 +46,28 @@ static bool rule_split(struct span rule, struct span *ret_model, struct span *re
            (*ret_nodes = trimmed(rest), ret_nodes->len > 0);
 }
 
+static int nodes_check(struct span nodes, struct err *err)
+{
+    struct span node;
+
+    while (piece_take(&nodes, ',', &node)) {
+        if (!node_id_valid(node))
+            return err_set(err, -EINVAL, "\"%.*s\" is no node id", SPAN_ARG(node));
+    }
+    return 0;
+}
+
 static int rule_check(struct span rule, struct err *err)
 {
     char name[MODEL_NAME_MAX + 1];
-    struct span model, nodes, node;
+    struct span model, nodes;
 
     if (!rule_split(rule, &model, &nodes)) {
         return err_set(err, -EINVAL, "\"%.*s\" should be MODEL = node, node", SPAN_ARG(rule));
     }
     if (!model_name_canonical(model, name))
         return err_set(err, -EINVAL, "\"%.*s\" is no model name", SPAN_ARG(model));
-    while (piece_take(&nodes, ',', &node)) {
-        if (!node_id_valid(node))
-            return err_set(err, -EINVAL, "\"%.*s\" is no node id", SPAN_ARG(node));
-    }
-    return 0;
+    return nodes_check(nodes, err);
 }
 
 int place_rules_check(const char *text, struct err *err)

@@ -65,19 +65,31 @@ static bool take_installed(struct policy *policy, uint32_t node, const struct po
     return all;
 }
 
-/* The heartbeat tells what is in memory. It is older than what we have done since. */
-static void take_resident(struct policy *policy, uint32_t node, const struct policy_heard *heard)
+/* How many models the node has ever had in memory at once. */
+static void learn_resident_max(struct policy_node *n, const struct policy_heard *heard)
 {
-    struct policy_node *n = &policy->nodes[node];
     uint32_t found = 0;
 
     for (uint32_t k = 0; k < heard->installed_n; k++)
         found += heard->installed[k].is_resident;
     if (found > n->resident_max)
         n->resident_max = found < POLICY_RESIDENT_MAX ? found : POLICY_RESIDENT_MAX;
-    if (policy->settings.kind != POLICY_FIRST_RESIDENT &&
-        (n->in_flight > 0 || n->loading != POLICY_NONE ||
-         (n->changed_ms != INT64_MIN && heard->measured_ms <= n->changed_ms + HEARD_MARGIN_MS)))
+}
+
+/* Is the heartbeat older than what we have done since? */
+static bool is_outdated(const struct policy_node *n, const struct policy_heard *heard)
+{
+    return n->in_flight > 0 || n->loading != POLICY_NONE ||
+           (n->changed_ms != INT64_MIN && heard->measured_ms <= n->changed_ms + HEARD_MARGIN_MS);
+}
+
+/* The heartbeat tells what is in memory. */
+static void take_resident(struct policy *policy, uint32_t node, const struct policy_heard *heard)
+{
+    struct policy_node *n = &policy->nodes[node];
+
+    learn_resident_max(n, heard);
+    if (policy->settings.kind != POLICY_FIRST_RESIDENT && is_outdated(n, heard))
         return;
     for (uint32_t k = 0; k < heard->installed_n; k++) {
         uint32_t pair = policy_pair_find(policy, node, heard->installed[k].model);
@@ -303,8 +315,10 @@ void policy_go(struct policy *policy, const struct policy_want *want, uint32_t p
     n->changed_ms = now_ms;
     if (policy->settings.kind != POLICY_FIRST_RESIDENT)
         policy_make_resident(policy, p->node, pair);
-    policy_warm_touch(policy, p->node, want->session, want->prefix, want->model,
-                      want->prompt_tokens + want->output_tokens, now_ms);
+    policy_warm_touch(policy, p->node,
+                      &(struct policy_talk){want->session, want->prefix, want->model,
+                                            want->prompt_tokens + want->output_tokens},
+                      now_ms);
     policy_node_refresh(policy, p->node, now_ms);
 }
 
@@ -328,7 +342,7 @@ void policy_elsewhere(struct policy *policy, uint32_t node, uint32_t model, uint
         if (n->promises_n < POLICY_ENDS_MAX)
             n->promises[n->promises_n++] = (struct policy_promise){now_ms, load_s, service_s};
         policy_make_resident(policy, node, pair);
-        policy_warm_touch(policy, node, session, 0, model, -1.0, now_ms);
+        policy_warm_touch(policy, node, &(struct policy_talk){session, 0, model, -1.0}, now_ms);
     }
     policy_node_refresh(policy, node, now_ms);
 }

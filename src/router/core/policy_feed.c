@@ -170,8 +170,7 @@ static uint32_t small_integer(struct span number)
 }
 
 bool policy_feed_health(struct policy_feed *feed, struct policy *policy, const struct fleet *fleet,
-                        const struct place_rules *rules, uint32_t index, struct span json,
-                        struct fleet_time at)
+                        uint32_t index, struct span json, struct fleet_time at)
 {
     enum { RATES = 0, SIZES_MB, RAM_TOTAL_MB, BOARD, SESSIONS_MAX, LOADING, COUNT };
     static const char *const names[COUNT] = {"rates", "sizes_mb",     "ram_total_mb",
@@ -185,7 +184,7 @@ bool policy_feed_health(struct policy_feed *feed, struct policy *policy, const s
     if (feed->fed_ms[index] == health->last_seen_ms)
         return true;
     feed->fed_ms[index] = health->last_seen_ms;
-    n = take_models(feed, fleet, rules, node);
+    n = take_models(feed, fleet, feed->rules, node);
     json_get_all(json, names, COUNT, given);
     take_rates(feed, n, fleet, given[RATES]);
     take_sizes(feed, n, fleet, given[SIZES_MB]);

@@ -17,21 +17,22 @@
 
 /* The working memory of one heartbeat: too large for a stack. */
 struct policy_feed {
+    const struct place_rules *rules; /* borrowed; set by the owner */
     struct policy_installed installed[POLICY_FEED_PAIRS_MAX];
     int64_t fed_ms[FLEET_NODES_MAX]; /* last_seen_ms of the heartbeat that was told last, by node */
 };
 
-/* The value `json` of P:health, which fleet_health() has just accepted for `node`, goes on to the
- * policy, unless it was told already. False if the policy had no room for some of its models. */
+/* The value `json` of P:health, which fleet_health() has just accepted for that node, goes on to
+ * the policy, unless it was told already. False if the policy had no room for some of its models.
+ */
 bool policy_feed_health(struct policy_feed *feed, struct policy *policy, const struct fleet *fleet,
-                        const struct place_rules *rules, uint32_t node, struct span json,
-                        struct fleet_time at);
+                        uint32_t index, struct span json, struct fleet_time at);
 
 /* Why a node may get nothing, or POLICY_MAY_WORK. */
-enum policy_verdict policy_feed_verdict(const struct fleet *fleet, uint32_t node, int64_t now_ms);
+enum policy_verdict policy_feed_verdict(const struct fleet *fleet, uint32_t index, int64_t now_ms);
 
 /* Tells the policy verdict and load of one node, or of all: O(1), O(nodes). */
-void policy_feed_node(struct policy *policy, const struct fleet *fleet, uint32_t node,
+void policy_feed_node(struct policy *policy, const struct fleet *fleet, uint32_t index,
                       int64_t now_ms);
 void policy_feed_all(struct policy *policy, const struct fleet *fleet, int64_t now_ms);
 

@@ -290,8 +290,14 @@ double policy_heat_factor(const struct policy *policy, const struct policy_node 
  * -------------------------------------------------------------------------------- */
 
 uint32_t policy_home_of(const struct policy *policy, uint64_t session, uint32_t model);
-void policy_warm_touch(struct policy *policy, uint32_t node, uint64_t session, uint64_t prefix,
-                       uint32_t model, double tokens, int64_t now_ms);
+/* A conversation that goes on at a node. */
+struct policy_talk {
+    uint64_t session, prefix; /* 0: none */
+    uint32_t model;
+    double tokens; /* of prompt and answer; below 0: not known */
+};
+void policy_warm_touch(struct policy *policy, uint32_t node, const struct policy_talk *talk,
+                       int64_t now_ms);
 void policy_warm_done(struct policy *policy, uint32_t node, const struct policy_report *report,
                       int64_t now_ms);
 void policy_warm_forget(struct policy *policy, uint32_t node, uint32_t model); /* or POLICY_NONE */

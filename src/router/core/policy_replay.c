@@ -314,20 +314,10 @@ static int play_known(struct policy_replay *replay, struct span op, struct tap_w
     return 1;
 }
 
-/* NAME number value now */
-static int play_call(struct policy_replay *replay, struct span op, struct tap_words *words)
+/* What is told of node `a`; false if this is no such call. */
+static bool play_node(struct policy *policy, struct span op, uint32_t a, int64_t b, int64_t now_ms)
 {
-    struct policy *policy = replay->policy;
-    uint32_t a = small(words, UINT32_MAX);
-    int64_t b = tap_i64(words), now_ms = tap_i64(words);
-
-    if (words->failed)
-        return 1;
-    if (!span_is(op, "arrived") && a >= replay->nodes) {
-        words->failed = true;
-    } else if (span_is(op, "clock")) {
-        policy_clock(policy, b);
-    } else if (span_is(op, "verdict") && b >= 0 && b < POLICY_VERDICT_COUNT) {
+    if (span_is(op, "verdict") && b >= 0 && b < POLICY_VERDICT_COUNT) {
         policy_verdict(policy, a, (enum policy_verdict)b, policy_node_view(policy, a).is_failing,
                        now_ms);
     } else if (span_is(op, "failing") || span_is(op, "not_failing")) {
@@ -339,12 +329,30 @@ static int play_call(struct policy_replay *replay, struct span op, struct tap_wo
         policy_forget(policy, a, now_ms);
     } else if (span_is(op, "load") || span_is(op, "full")) {
         policy_load(policy, a, (uint32_t)b, span_is(op, "full"), now_ms);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* NAME number value now */
+static int play_call(struct policy_replay *replay, struct span op, struct tap_words *words)
+{
+    struct policy *policy = replay->policy;
+    uint32_t a = small(words, UINT32_MAX);
+    int64_t b = tap_i64(words), now_ms = tap_i64(words);
+    bool is_node = a < replay->nodes;
+
+    if (words->failed)
+        return 1;
+    if (span_is(op, "clock") && is_node) {
+        policy_clock(policy, b);
     } else if (span_is(op, "arrived") && window_at(&replay->window, a)) {
         policy_arrived(policy, a, now_ms);
-    } else if (span_is(op, "refused") &&
+    } else if (span_is(op, "refused") && is_node &&
                (b == POLICY_NONE || window_at(&replay->window, (uint32_t)b))) {
         policy_refused(policy, (uint32_t)b, a, now_ms);
-    } else {
+    } else if (!is_node || !play_node(policy, op, a, b, now_ms)) {
         words->failed = true;
     }
     return 1;

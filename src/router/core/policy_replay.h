@@ -37,10 +37,10 @@ struct policy_replay {
 };
 
 /* Bytes of memory for the record with this first line; 0 if it is none of this version. */
-size_t policy_replay_bytes(struct span header);
+size_t policy_replay_bytes(struct span line);
 
 /* `mem` is policy_replay_bytes() zeroed bytes, borrowed as long as the replay lives. */
-void policy_replay_begin(struct policy_replay *replay, void *mem, struct span header);
+void policy_replay_begin(struct policy_replay *replay, void *mem, struct span line);
 
 /* One further line, without its newline. Returns 0; 1 if the policy now decides otherwise, with
  * what is different in *err; -EINVAL with *err if the line cannot be understood. */

@@ -122,28 +122,28 @@ bool policy_warm_is_full(const struct policy_node *node)
     return node->warm_n >= warm_max(node);
 }
 
-void policy_warm_touch(struct policy *policy, uint32_t node, uint64_t session, uint64_t prefix,
-                       uint32_t model, double tokens, int64_t now_ms)
+void policy_warm_touch(struct policy *policy, uint32_t node, const struct policy_talk *talk,
+                       int64_t now_ms)
 {
     struct policy_node *n = &policy->nodes[node];
     struct policy_warm *warm;
 
-    if (session == 0 || !policy->settings.homes)
+    if (talk->session == 0 || !policy->settings.homes)
         return;
-    home_set(policy, session, node, model, now_ms);
-    warm = warm_find(n, session);
+    home_set(policy, talk->session, node, talk->model, now_ms);
+    warm = warm_find(n, talk->session);
     if (warm)
         warm_drop(n, (uint32_t)(warm - n->warm));
     while (n->warm_n >= warm_max(n))
         warm_evict(policy, n, 0);
     n->warm[n->warm_n++] = (struct policy_warm){
-        .session = session,
-        .prefix = prefix,
+        .session = talk->session,
+        .prefix = talk->prefix,
         .last_ms = now_ms,
         .chance_ms = now_ms,
         .chance = RETURN_CHANCE,
-        .model = model,
-        .tokens = tokens,
+        .model = talk->model,
+        .tokens = talk->tokens,
         .is_home = true,
     };
 }
@@ -189,12 +189,15 @@ void policy_warm_heard(struct policy *policy, uint32_t node, const struct policy
     if (!policy->settings.homes || n->resident_n == 0)
         return;
     for (uint32_t i = heard->sessions_n; i-- > 0;) { /* oldest first */
-        uint64_t session = heard->sessions[i];
-        if (session == 0 || warm_find(n, session) || home_find(policy, session) != INDEX_NONE ||
-            i >= warm_max(n))
+        const struct policy_talk talk = {
+            .session = heard->sessions[i],
+            .model = policy->pairs[n->resident[n->resident_n - 1]].model,
+            .tokens = -1.0,
+        };
+        if (talk.session == 0 || warm_find(n, talk.session) ||
+            home_find(policy, talk.session) != INDEX_NONE || i >= warm_max(n))
             continue;
-        policy_warm_touch(policy, node, session, 0,
-                          policy->pairs[n->resident[n->resident_n - 1]].model, -1.0, now_ms);
+        policy_warm_touch(policy, node, &talk, now_ms);
     }
 }
 

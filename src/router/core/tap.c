@@ -68,8 +68,8 @@ uint64_t tap_hex(struct tap_words *words)
     if (word.len != 16)
         words->failed = true;
     for (size_t i = 0; i < word.len && !words->failed; i++) {
-        const char *digits = "0123456789abcdef";
-        const char *at = memchr(digits, word.ptr[i], 16);
+        static const char digits[] = "0123456789abcdef";
+        const char *at = memchr(digits, word.ptr[i], sizeof digits - 1);
         if (!at)
             words->failed = true;
         value = value << 4 | (at ? (uint64_t)(at - digits) : 0);

@@ -309,6 +309,7 @@ static bool is_overtaking(const struct window *window, uint32_t client, enum req
 }
 
 /* The client's name is nobody's business: that it is the same one is enough. */
+/* NOLINTNEXTLINE(readability-function-cognitive-complexity): SPAN_ARG's conditions */
 static void entry_tap(const struct window *window, const struct window_entry *entry, int64_t now_ms,
                       int64_t redis_ms, int64_t priority_age_ms)
 {
