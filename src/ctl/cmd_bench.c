@@ -288,17 +288,20 @@ static int read_options(struct bench *bench, struct err *err)
 {
     const struct cli *cli = &bench->ctl->cli;
     int64_t limit = 0;
-    int rc = cli_number(cli, "requests", 1, BENCH_REQUESTS_MAX, 20, &bench->setup.requests, err);
+    int rc = cli_number(cli, "requests", (struct cli_range){1, BENCH_REQUESTS_MAX, 20},
+                        &bench->setup.requests, err);
 
     if (rc == 0)
-        rc = cli_number(cli, "concurrency", 1, RUNNING_MAX, 4, &limit, err);
-    if (rc == 0)
-        rc = cli_number(cli, "rate", 1, 60000, 0, &bench->setup.per_minute, err);
-    if (rc == 0)
-        rc = cli_number(cli, "tokens", 1, 100000, 64, &bench->tokens, err);
+        rc = cli_number(cli, "concurrency", (struct cli_range){1, RUNNING_MAX, 4}, &limit, err);
     if (rc == 0) {
-        rc = cli_duration_ms(cli, "timeout", 1, REQUEST_TIMEOUT_MAX_MS, 600000, &bench->timeout_ms,
-                             err);
+        rc =
+            cli_number(cli, "rate", (struct cli_range){1, 60000, 0}, &bench->setup.per_minute, err);
+    }
+    if (rc == 0)
+        rc = cli_number(cli, "tokens", (struct cli_range){1, 100000, 64}, &bench->tokens, err);
+    if (rc == 0) {
+        rc = cli_duration_ms(cli, "timeout", (struct cli_range){1, REQUEST_TIMEOUT_MAX_MS, 600000},
+                             &bench->timeout_ms, err);
     }
     if (rc < 0)
         return rc;

@@ -22,9 +22,28 @@
 #define ID_MAX        64
 #define FOREVER_MS    (INT64_C(3660) * 86400000)
 
-/* Calls each(entry, arg) for every entry from `from` on, oldest first, until it says false. */
-static int for_each(struct ctl *ctl, bool (*each)(const struct redisReply *entry, void *arg),
-                    void *arg, struct err *err)
+typedef bool each_entry(const struct redisReply *entry, void *arg);
+
+/* Calls each(entry, arg) for the entries of a page. True if another page may follow, which begins
+ * at `from`; false behind the last one, and when each() has said false. */
+static bool walk_page(const struct redisReply *page, each_entry *each, void *arg,
+                      char from[static ID_MAX + 2])
+{
+    size_t n = reply_count(page);
+
+    for (size_t i = 0; i < n; i++) {
+        if (!each(reply_at(page, i), arg))
+            return false;
+    }
+    if (n != PAGE)
+        return false;
+    (void)snprintf(from, ID_MAX + 2, "(%.*s",
+                   SPAN_ARG(reply_span(reply_at(reply_at(page, n - 1), 0))));
+    return true;
+}
+
+/* Calls each(entry, arg) for every entry, oldest first, until it says false. */
+static int for_each(struct ctl *ctl, each_entry *each, void *arg, struct err *err)
 {
     char from[ID_MAX + 2] = "-", count[16];
     bool go_on = true;
@@ -36,14 +55,7 @@ static int for_each(struct ctl *ctl, bool (*each)(const struct redisReply *entry
                                 count, NULL);
         if (rc < 0)
             return rc;
-        size_t n = reply_count(page);
-        for (size_t i = 0; i < n && go_on; i++)
-            go_on = each(reply_at(page, i), arg);
-        if (n > 0) {
-            (void)snprintf(from, sizeof from, "(%.*s",
-                           SPAN_ARG(reply_span(reply_at(reply_at(page, n - 1), 0))));
-        }
-        go_on = go_on && n == PAGE;
+        go_on = walk_page(page, each, arg, from);
         freeReplyObject(page);
     }
     return 0;
@@ -60,7 +72,7 @@ static void list_cell(size_t row, size_t column, struct buf *out, enum text_styl
     static const char *const names[] = {NULL, NULL, FIELD_REQUEST_ID, "code", "node", "error"};
     char moment[32];
 
-    (void)ret_style;
+    *ret_style = TEXT_PLAIN;
     if (column == 0)
         (void)text_add(out, id, ID_MAX);
     if (column == 1)
@@ -84,7 +96,7 @@ int cmd_dead_list(struct ctl *ctl)
     redisReply *reply = NULL;
     struct buf out;
     struct err err;
-    int rc = cli_number(&ctl->cli, "lines", 1, DEAD_MAX, 100, &lines, &err);
+    int rc = cli_number(&ctl->cli, "lines", (struct cli_range){1, DEAD_MAX, 100}, &lines, &err);
 
     (void)snprintf(count, sizeof count, "%" PRId64, rc < 0 ? 0 : lines);
     if (rc == 0) {
@@ -385,7 +397,8 @@ int cmd_dead_purge(struct ctl *ctl)
     struct buf out;
     struct err err;
     int64_t older_ms, removed = 0;
-    int rc = cli_duration_ms(&ctl->cli, "older-than", 1, FOREVER_MS, -1, &older_ms, &err);
+    int rc = cli_duration_ms(&ctl->cli, "older-than", (struct cli_range){1, FOREVER_MS, -1},
+                             &older_ms, &err);
 
     if (rc == 0)
         rc = find_targets(ctl, &targets, older_ms, cli_has(&ctl->cli, "all"), &err);

@@ -182,7 +182,8 @@ int cmd_drain(struct ctl *ctl)
     int64_t timeout_ms;
     struct err err;
 
-    if (cli_duration_ms(&ctl->cli, "timeout", 1, FOREVER_MS, FOREVER_MS, &timeout_ms, &err) < 0)
+    if (cli_duration_ms(&ctl->cli, "timeout", (struct cli_range){1, FOREVER_MS, FOREVER_MS},
+                        &timeout_ms, &err) < 0)
         return ctl_fail(-EINVAL, &err);
     return drain_or_undrain(ctl, true, timeout_ms, cli_has(&ctl->cli, "wait"), &err);
 }
@@ -192,8 +193,8 @@ int cmd_undrain(struct ctl *ctl)
     int64_t timeout_ms;
     struct err err;
 
-    if (cli_duration_ms(&ctl->cli, "timeout", 1, FOREVER_MS, APPLY_TIMEOUT_MS, &timeout_ms, &err) <
-        0)
+    if (cli_duration_ms(&ctl->cli, "timeout", (struct cli_range){1, FOREVER_MS, APPLY_TIMEOUT_MS},
+                        &timeout_ms, &err) < 0)
         return ctl_fail(-EINVAL, &err);
     return drain_or_undrain(ctl, false, timeout_ms, false, &err);
 }

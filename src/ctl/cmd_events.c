@@ -18,6 +18,7 @@
 #define EVENTS_MAX      10000
 #define PAGE            500 /* entries read at once; an event is at most some KiB */
 #define FOLLOW_BLOCK_MS 5000
+#define SINCE_MAX_MS    (INT64_C(366) * 86400000)
 #define OUT_MAX_BYTES   ((size_t)64 << 20)
 
 struct events {
@@ -136,8 +137,9 @@ static int read_new(struct events *events, struct err *err)
 {
     struct redisReply *reply;
     const struct redisReply *entries;
-    int rc = ctl_read_stream(events->ctl, events->ctl->keys.events, events->last, FOLLOW_BLOCK_MS,
-                             PAGE, &reply, &entries, err);
+    struct ctl_read read = {
+        .stream = events->ctl->keys.events, .block_ms = FOLLOW_BLOCK_MS, .count = PAGE};
+    int rc = ctl_read_stream(events->ctl, &read, events->last, &reply, &entries, err);
 
     if (rc < 0)
         return rc;
@@ -150,27 +152,35 @@ static int read_new(struct events *events, struct err *err)
     return ctl_write(&events->out) ? 0 : -EPIPE;
 }
 
+/* After a read that failed: a pause that grows. False if a signal ended it. */
+static bool pause_after(unsigned *failures, const struct err *why)
+{
+    struct err ignored;
+
+    if ((*failures)++ == 0)
+        ctl_tell("%s; trying again", why->msg);
+    return ctl_pause(backoff_ms(*failures, (uint32_t)ctl_now_ms()), &ignored) == 0;
+}
+
 static int follow(struct events *events)
 {
-    struct err err, ignored;
+    struct err err;
     unsigned failures = 0;
 
     if (!events->last[0])
         (void)snprintf(events->last, sizeof events->last, "0-0");
     for (;;) {
         int rc = read_new(events, &err);
-        if (rc == -EINTR)
-            return CLI_EXIT_OK; /* Ctrl-C is how one stops to look */
+        if (rc == 0) {
+            failures = 0;
+            continue;
+        }
         if (rc == -EPIPE)
             return CLI_EXIT_FAILED;
         if (rc == -EACCES || rc == -EPROTO)
             return ctl_fail(rc, &err);
-        if (rc < 0 && failures++ == 0)
-            ctl_tell("%s; trying again", err.msg);
-        if (rc == 0)
-            failures = 0;
-        if (rc < 0 && ctl_pause(backoff_ms(failures, (uint32_t)ctl_now_ms()), &ignored) < 0)
-            return CLI_EXIT_OK;
+        if (rc == -EINTR || !pause_after(&failures, &err))
+            return CLI_EXIT_OK; /* Ctrl-C is how one stops to look */
     }
 }
 
@@ -183,7 +193,8 @@ int cmd_events(struct ctl *ctl)
 {
     static struct events events; /* large, and zero */
     struct err err;
-    int rc = cli_number(&ctl->cli, "lines", 0, EVENTS_MAX, 20, &events.lines, &err);
+    int rc =
+        cli_number(&ctl->cli, "lines", (struct cli_range){0, EVENTS_MAX, 20}, &events.lines, &err);
 
     events.ctl = ctl;
     events.filter = (struct happening_filter){.kinds = option(&ctl->cli, "event"),
@@ -191,8 +202,8 @@ int cmd_events(struct ctl *ctl)
                                               .request_id = option(&ctl->cli, "request"),
                                               .model = option(&ctl->cli, "model")};
     if (rc == 0) {
-        rc = cli_duration_ms(&ctl->cli, "since", 1, INT64_C(366) * 86400000, -1, &events.since_ms,
-                             &err);
+        rc = cli_duration_ms(&ctl->cli, "since", (struct cli_range){1, SINCE_MAX_MS, -1},
+                             &events.since_ms, &err);
     }
     if (rc == 0 && events.since_ms >= 0 && !cli_has(&ctl->cli, "lines"))
         events.lines = EVENTS_MAX;

@@ -111,9 +111,10 @@ static int wait_event(struct preload *preload, int64_t timeout_ms, struct err *e
         if (left_ms <= 0) {
             return err_set(err, -ETIME, "%s has not loaded %s yet", preload->node, preload->model);
         }
-        int rc =
-            ctl_read_stream(preload->ctl, preload->ctl->keys.events, preload->last,
-                            left_ms < BLOCK_MS ? left_ms : BLOCK_MS, 100, &reply, &entries, err);
+        struct ctl_read read = {.stream = preload->ctl->keys.events,
+                                .block_ms = left_ms < BLOCK_MS ? left_ms : BLOCK_MS,
+                                .count = 100};
+        int rc = ctl_read_stream(preload->ctl, &read, preload->last, &reply, &entries, err);
         if (rc < 0)
             return rc;
         for (size_t i = 0; i < reply_count(entries) && !ended; i++)
@@ -147,8 +148,8 @@ static int run(struct preload *preload)
 {
     int64_t timeout_ms;
     struct err err;
-    int rc = cli_duration_ms(&preload->ctl->cli, "timeout", 1, TIMEOUT_MAX_MS, TIMEOUT_MS,
-                             &timeout_ms, &err);
+    int rc = cli_duration_ms(&preload->ctl->cli, "timeout",
+                             (struct cli_range){1, TIMEOUT_MAX_MS, TIMEOUT_MS}, &timeout_ms, &err);
 
     if (rc == 0)
         rc = choose(preload, &err);

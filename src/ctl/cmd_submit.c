@@ -97,7 +97,8 @@ static int take_timeout(const struct cli *cli, struct ask *ask, struct err *err)
 {
     int64_t ms;
     char text[24];
-    int rc = cli_duration_ms(cli, "timeout", 1, REQUEST_TIMEOUT_MAX_MS, 0, &ms, err);
+    int rc =
+        cli_duration_ms(cli, "timeout", (struct cli_range){1, REQUEST_TIMEOUT_MAX_MS, 0}, &ms, err);
 
     if (rc < 0 || ms == 0)
         return rc;

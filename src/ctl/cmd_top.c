@@ -221,8 +221,8 @@ static int start(struct live *live)
     bool once = cli_has(cli, "once");
     struct err err;
 
-    if (cli_duration_ms(cli, "interval", 100, HOUR_MS, INTERVAL_MS, &live->top.interval_ms, &err) <
-        0)
+    if (cli_duration_ms(cli, "interval", (struct cli_range){100, HOUR_MS, INTERVAL_MS},
+                        &live->top.interval_ms, &err) < 0)
         return ctl_fail(-EINVAL, &err);
     if (order && !seen_order_parse(order, &live->top.order)) {
         ctl_tell("--sort is node, state, temp, cpu, ram, busy or speed");

@@ -72,8 +72,8 @@ int cmd_wait(struct ctl *ctl)
     int rc = ctl_request_id(id, &err);
 
     if (rc == 0) {
-        rc =
-            cli_duration_ms(&ctl->cli, "timeout", 1, REQUEST_TIMEOUT_MAX_MS, -1, &timeout_ms, &err);
+        rc = cli_duration_ms(&ctl->cli, "timeout",
+                             (struct cli_range){1, REQUEST_TIMEOUT_MAX_MS, -1}, &timeout_ms, &err);
     }
     if (rc == 0 && !callback)
         callback = key_responses(&ctl->keys, span_str(id), own);
@@ -199,7 +199,8 @@ int cmd_cancel(struct ctl *ctl)
     int rc = ctl_request_id(id, &err);
 
     if (rc == 0) {
-        rc = cli_duration_ms(&ctl->cli, "timeout", 1, REQUEST_TIMEOUT_MAX_MS, CANCEL_TIMEOUT_MS,
+        rc = cli_duration_ms(&ctl->cli, "timeout",
+                             (struct cli_range){1, REQUEST_TIMEOUT_MAX_MS, CANCEL_TIMEOUT_MS},
                              &timeout_ms, &err);
     }
     if (rc == 0)

@@ -177,9 +177,9 @@ static void take_entry(struct state *state, const struct redisReply *entry)
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-int ctl_read_stream(struct ctl *ctl, const char *stream, char last[static 64], int64_t block_ms,
-                    int64_t count, struct redisReply **ret_reply,
-                    const struct redisReply **ret_entries, struct err *err)
+int ctl_read_stream(struct ctl *ctl, const struct ctl_read *read, char last[static 64],
+                    struct redisReply **ret_reply, const struct redisReply **ret_entries,
+                    struct err *err)
 {
     struct conn_args args;
     redisReply *reply = NULL;
@@ -188,15 +188,15 @@ int ctl_read_stream(struct ctl *ctl, const char *stream, char last[static 64], i
     *ret_entries = NULL;
     conn_args(&args, "XREAD");
     conn_arg(&args, "COUNT");
-    conn_arg_i64(&args, count);
-    if (block_ms > 0) {
+    conn_arg_i64(&args, read->count);
+    if (read->block_ms > 0) {
         conn_arg(&args, "BLOCK");
-        conn_arg_i64(&args, block_ms);
+        conn_arg_i64(&args, read->block_ms);
     }
     conn_arg(&args, "STREAMS");
-    conn_arg(&args, stream);
+    conn_arg(&args, read->stream);
     conn_arg(&args, last);
-    int rc = conn_ask(ctl->conn, &args, block_ms, &reply, err);
+    int rc = conn_ask(ctl->conn, &args, read->block_ms, &reply, err);
     if (rc < 0)
         return rc;
     *ret_reply = reply;
@@ -212,9 +212,12 @@ static int read_some(struct state *state, struct err *err)
     struct redisReply *reply;
     const struct redisReply *entries;
     int64_t left_ms = state->deadline_ms < 0 ? READ_BLOCK_MS : state->deadline_ms - ctl_now_ms();
-    int64_t block_ms = left_ms > READ_BLOCK_MS ? READ_BLOCK_MS : left_ms > 0 ? left_ms : 1;
-    int rc = ctl_read_stream(state->ctl, state->follow->callback, state->last, block_ms, READ_COUNT,
-                             &reply, &entries, err);
+    struct ctl_read read = {.stream = state->follow->callback,
+                            .block_ms = left_ms > READ_BLOCK_MS ? READ_BLOCK_MS
+                                        : left_ms > 0           ? left_ms
+                                                                : 1,
+                            .count = READ_COUNT};
+    int rc = ctl_read_stream(state->ctl, &read, state->last, &reply, &entries, err);
 
     if (rc < 0)
         return rc;

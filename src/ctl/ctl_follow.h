@@ -25,10 +25,16 @@ int ctl_follow(const struct follow *follow);
 /* XADD P:control cancel. 0 or an error of conn.h. */
 int ctl_send_cancel(struct ctl *ctl, const char *request_id, struct err *err);
 
-/* XREAD of one stream behind `last` (updated), blocking at most block_ms. 0 with *ret_reply, NULL
- * if nothing came; *ret_entries are its entries, NULL if none. */
-int ctl_read_stream(struct ctl *ctl, const char *stream, char last[static 64], int64_t block_ms,
-                    int64_t count, struct redisReply **ret_reply,
-                    const struct redisReply **ret_entries, struct err *err);
+struct ctl_read {
+    const char *stream;
+    int64_t block_ms; /* waits at most that long; 0: not at all */
+    int64_t count;    /* entries at most */
+};
+
+/* XREAD of one stream behind `last` (updated). 0 with *ret_reply, NULL if nothing came;
+ * *ret_entries are its entries, NULL if none. */
+int ctl_read_stream(struct ctl *ctl, const struct ctl_read *read, char last[static 64],
+                    struct redisReply **ret_reply, const struct redisReply **ret_entries,
+                    struct err *err);
 
 #endif

@@ -105,14 +105,17 @@ static void test_numbers_and_durations_have_a_range(void **state)
 
     (void)state;
     assert_int_equal(parse("events -n 30"), 0);
-    assert_int_equal(cli_number(&cli, "lines", 0, 10000, 20, &value, &err), 0);
+    assert_int_equal(cli_number(&cli, "lines", (struct cli_range){0, 10000, 20}, &value, &err), 0);
     assert_int_equal(value, 30);
-    assert_int_equal(cli_duration_ms(&cli, "since", 1, 1000, -1, &value, &err), 0);
+    assert_int_equal(cli_duration_ms(&cli, "since", (struct cli_range){1, 1000, -1}, &value, &err),
+                     0);
     assert_int_equal(value, -1);
     assert_int_equal(parse("events -n 10001 --since 5"), 0);
-    assert_int_equal(cli_number(&cli, "lines", 0, 10000, 20, &value, &err), -EINVAL);
+    assert_int_equal(cli_number(&cli, "lines", (struct cli_range){0, 10000, 20}, &value, &err),
+                     -EINVAL);
     assert_non_null(strstr(err.msg, "--lines"));
-    assert_int_equal(cli_duration_ms(&cli, "since", 1, 1000, -1, &value, &err), -EINVAL);
+    assert_int_equal(cli_duration_ms(&cli, "since", (struct cli_range){1, 1000, -1}, &value, &err),
+                     -EINVAL);
     assert_non_null(strstr(err.msg, "--since"));
 }
 

@@ -231,6 +231,12 @@ static void test_versions_of_ollama(void **state)
         {"", FINDING_NOTE, "not known", true},
         {"nightly", FINDING_NOTE, "not known", true},
         {"99999999999.1", FINDING_WARN, "older than", false},
+        {"99999999999.1", FINDING_NOTE, "not known", true},
+        {"0", FINDING_NOTE, "not known", true},
+        {"0.", FINDING_NOTE, "not known", true},
+        {"0.4", FINDING_WARN, "older than", true}, /* two numbers suffice */
+        {"0.4.", FINDING_WARN, "older than", true},
+        {"0.4.123456", FINDING_WARN, "older than", false}, /* read as 0.4.12345 */
     };
 
     (void)state;

@@ -111,10 +111,28 @@ static int set_member(struct ask *ask, const char *name, struct span value, stru
     return ask_set(ask, name, value) ? 0 : too_large(err);
 }
 
+static int take_member(struct ask *ask, struct span key, struct span value, struct err *err)
+{
+    size_t i = 0;
+
+    while (i < sizeof names / sizeof names[0] && !span_is(key, names[i]))
+        i++;
+    if (i == sizeof names / sizeof names[0]) {
+        return err_set(err, -EINVAL,
+                       "\"%.*s\" is no field of a request (what belongs to Ollama stands in "
+                       "params)",
+                       SPAN_ARG(key));
+    }
+    if (find(ask, names[i]) < ask->n)
+        return err_set(err, -EINVAL, "\"%s\" is there twice", names[i]);
+    return set_member(ask, names[i], value, err);
+}
+
 int ask_from_json(struct ask *ask, struct span json, struct err *err)
 {
     struct json_iter it;
     struct err why;
+    int rc = 0;
 
     if (json_check(json, &why) < 0)
         return err_set(err, -EINVAL, "it is not JSON: %s", why.msg);
@@ -124,23 +142,9 @@ int ask_from_json(struct ask *ask, struct span json, struct err *err)
         return err_set(err, -EINVAL,
                        "it is no JSON object of request fields and no array of messages");
     }
-    for (json_begin(&it, json); json_next(&it);) {
-        size_t i = 0;
-        while (i < sizeof names / sizeof names[0] && !span_is(it.key, names[i]))
-            i++;
-        if (i == sizeof names / sizeof names[0]) {
-            return err_set(err, -EINVAL,
-                           "\"%.*s\" is no field of a request (what belongs to Ollama stands in "
-                           "params)",
-                           SPAN_ARG(it.key));
-        }
-        if (find(ask, names[i]) < ask->n)
-            return err_set(err, -EINVAL, "\"%s\" is there twice", names[i]);
-        int rc = set_member(ask, names[i], it.value, err);
-        if (rc < 0)
-            return rc;
-    }
-    return 0;
+    for (json_begin(&it, json); rc == 0 && json_next(&it);)
+        rc = take_member(ask, it.key, it.value, err);
+    return rc;
 }
 
 /* --- from text -------------------------------------------------------------------------------- */

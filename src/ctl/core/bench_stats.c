@@ -118,7 +118,7 @@ static void time_cell(size_t row, size_t column, struct buf *out, enum text_styl
     const struct rows *rows = arg;
     char text[TEXT_NUMBER_SIZE];
 
-    (void)ret_style;
+    *ret_style = TEXT_PLAIN;
     if (column == 0) {
         (void)buf_add_str(out, names[row]);
     } else {
@@ -137,7 +137,7 @@ static void node_cell(size_t row, size_t column, struct buf *out, enum text_styl
 {
     const struct bench_node *node = &((const struct rows *)arg)->stats->nodes[row];
 
-    (void)ret_style;
+    *ret_style = TEXT_PLAIN;
     if (column == 0)
         (void)text_add(out, span_str(node->id), TEXT_NO_LIMIT);
     if (column == 1)

@@ -25,17 +25,21 @@ static bool name_is(const char *name, const char *first, const char *second)
     return name[len] == ' ' && strcmp(name + len + 1, second) == 0;
 }
 
-const struct cli_command *cli_find(const char *first, const char *second, int *ret_words)
+static const struct cli_command *find_called(const char *first, const char *second)
 {
-    for (int words = second ? 2 : 1; words >= 1; words--) {
-        for (size_t i = 0; i < CLI_COUNT; i++) {
-            if (name_is(cli_commands[i].name, first, words == 2 ? second : NULL)) {
-                *ret_words = words;
-                return &cli_commands[i];
-            }
-        }
+    for (size_t i = 0; i < CLI_COUNT; i++) {
+        if (name_is(cli_commands[i].name, first, second))
+            return &cli_commands[i];
     }
     return NULL;
+}
+
+const struct cli_command *cli_find(const char *first, const char *second, int *ret_words)
+{
+    const struct cli_command *of_two = second ? find_called(first, second) : NULL;
+
+    *ret_words = of_two ? 2 : 1;
+    return of_two ? of_two : find_called(first, NULL);
 }
 
 static size_t option_index(const struct cli_option *table, size_t n, const char *name, size_t len)
@@ -237,15 +241,17 @@ bool cli_has(const struct cli *cli, const char *name)
     return cli_value(cli, name) != NULL;
 }
 
-static int value_parse(const struct cli *cli, struct setting row, int64_t otherwise, int64_t *ret,
-                       struct err *err)
+static int value_parse(const struct cli *cli, struct setting row, struct cli_range range,
+                       int64_t *ret, struct err *err)
 {
     const char *text = cli_value(cli, row.key);
     int64_t value = 0;
     struct err why;
 
+    row.min = range.min;
+    row.max = range.max;
     if (!text) {
-        *ret = otherwise;
+        *ret = range.otherwise;
         return 0;
     }
     int rc = settings_set(&row, 1, &value, row.key, span_str(text), &why);
@@ -255,22 +261,18 @@ static int value_parse(const struct cli *cli, struct setting row, int64_t otherw
     return 0;
 }
 
-int cli_number(const struct cli *cli, const char *name, int64_t min, int64_t max, int64_t otherwise,
-               int64_t *ret, struct err *err)
+int cli_number(const struct cli *cli, const char *name, struct cli_range range, int64_t *ret,
+               struct err *err)
 {
-    return value_parse(
-        cli,
-        (struct setting){
-            .key = name, .type = SETTING_NUMBER, .default_text = "0", .min = min, .max = max},
-        otherwise, ret, err);
+    struct setting row = {.key = name, .type = SETTING_NUMBER, .default_text = "0"};
+
+    return value_parse(cli, row, range, ret, err);
 }
 
-int cli_duration_ms(const struct cli *cli, const char *name, int64_t min, int64_t max,
-                    int64_t otherwise, int64_t *ret, struct err *err)
+int cli_duration_ms(const struct cli *cli, const char *name, struct cli_range range, int64_t *ret,
+                    struct err *err)
 {
-    return value_parse(
-        cli,
-        (struct setting){
-            .key = name, .type = SETTING_DURATION, .default_text = "0s", .min = min, .max = max},
-        otherwise, ret, err);
+    struct setting row = {.key = name, .type = SETTING_DURATION, .default_text = "0s"};
+
+    return value_parse(cli, row, range, ret, err);
 }

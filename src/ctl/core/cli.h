@@ -95,12 +95,17 @@ int cli_parse(int argc, char *const *argv, struct cli *ret, struct err *err);
 const char *cli_value(const struct cli *cli, const char *name);
 bool cli_has(const struct cli *cli, const char *name);
 
-/* The value as a whole number, or as a duration ("15s") in milliseconds, within min and max;
- * `otherwise` if it was not given. Returns 0, or -EINVAL with *err. */
-int cli_number(const struct cli *cli, const char *name, int64_t min, int64_t max, int64_t otherwise,
-               int64_t *ret, struct err *err);
-int cli_duration_ms(const struct cli *cli, const char *name, int64_t min, int64_t max,
-                    int64_t otherwise, int64_t *ret, struct err *err);
+/* What a number may be, and what it is if it was not given (which may lie outside). */
+struct cli_range {
+    int64_t min, max, otherwise;
+};
+
+/* The value as a whole number, or as a duration ("15s") in milliseconds, within the range. Returns
+ * 0, or -EINVAL with *err. */
+int cli_number(const struct cli *cli, const char *name, struct cli_range range, int64_t *ret,
+               struct err *err);
+int cli_duration_ms(const struct cli *cli, const char *name, struct cli_range range, int64_t *ret,
+                    struct err *err);
 
 /* The command called so, of one word or two; NULL if there is none. *ret_words is how many. */
 const struct cli_command *cli_find(const char *first, const char *second, int *ret_words);

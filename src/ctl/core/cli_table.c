@@ -1,7 +1,7 @@
 /* Every command: what --help, the parser, the man page and the completion say comes from here. */
 #include "cli.h"
 
-#define OPTIONS(array) .options = array, .n_options = sizeof array / sizeof array[0]
+#define OPTIONS(array) .options = (array), .n_options = sizeof(array) / sizeof((array)[0])
 
 const struct cli_option cli_globals[] = {
     {"redis", 0, "URL", "where Redis is: redis://[user@]host[:port][/db] or unix:///path[?db=N]"},

@@ -6,11 +6,13 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "common/span.h"
 
 #include "doctor.h"
 #include "fleet_seen.h"
 
-#define UPDATE "update Ollama there (https://ollama.com/download)"
+#define UPDATE      "update Ollama there (https://ollama.com/download)"
+#define PART_DIGITS 5 /* of one number of a version; a longer one ends it */
 
 struct version {
     unsigned part[3];
@@ -20,9 +22,22 @@ struct version {
  */
 static bool version_parse(const char *text, struct version *ret)
 {
+    int n = 0;
+
     text += text[0] == 'v';
     *ret = (struct version){{0}};
-    return sscanf(text, "%5u.%5u.%5u", &ret->part[0], &ret->part[1], &ret->part[2]) >= 2;
+    while (n < 3) {
+        size_t digits = strspn(text, "0123456789");
+        struct span part = {text, digits < PART_DIGITS ? digits : PART_DIGITS};
+        int64_t value;
+        if (!span_to_i64(part, &value))
+            break;
+        ret->part[n++] = (unsigned)value;
+        text += part.len;
+        if (*text++ != '.')
+            break;
+    }
+    return n >= 2;
 }
 
 static int version_compare(const struct version *a, const struct version *b)
@@ -103,6 +118,19 @@ static const struct rule {
      "OLLAMA_KEEP_ALIVE=-1 in Ollama's unit (the drop-in has it)"},
 };
 
+static bool has_version(const struct seen_node *node, const char *version)
+{
+    return node->json.ptr && strcmp(node->ollama_version, version) == 0;
+}
+
+/* Returns the bytes that the name takes. */
+static size_t add_name(char *buf, size_t cap, const char *before, struct span id)
+{
+    int n = snprintf(buf, cap, "%s%.*s", before, (int)(id.len > 40 ? 40 : id.len), id.ptr);
+
+    return n > 0 ? (size_t)n : 0;
+}
+
 /* "Ollama 0.32.15 (pi-1, pi-2 and 3 more)" */
 static void subject_of(const struct fleet_seen *fleet, const char *version, char *buf, size_t cap)
 {
@@ -111,15 +139,13 @@ static void subject_of(const struct fleet_seen *fleet, const char *version, char
 
     for (size_t i = 0; i < fleet->n_nodes; i++) {
         const struct seen_node *node = &fleet->nodes[i];
-        if (!node->json.ptr || strcmp(node->ollama_version, version) != 0)
+        if (!has_version(node, version))
             continue;
         if (named > 0 && len + node->id.len + 20 > cap) {
             more++;
             continue;
         }
-        int n = snprintf(buf + len, cap - len, "%s%.*s", named ? ", " : "",
-                         (int)(node->id.len > 40 ? 40 : node->id.len), node->id.ptr);
-        len += n > 0 ? (size_t)n : 0;
+        len += add_name(buf + len, cap - len, named ? ", " : "", node->id);
         named++;
     }
     if (more > 0 && len < cap)
@@ -131,8 +157,7 @@ static void subject_of(const struct fleet_seen *fleet, const char *version, char
 static bool is_first_of_version(const struct fleet_seen *fleet, size_t i)
 {
     for (size_t j = 0; j < i; j++) {
-        if (fleet->nodes[j].json.ptr &&
-            strcmp(fleet->nodes[j].ollama_version, fleet->nodes[i].ollama_version) == 0)
+        if (has_version(&fleet->nodes[j], fleet->nodes[i].ollama_version))
             return false;
     }
     return true;

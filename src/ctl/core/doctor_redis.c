@@ -198,21 +198,12 @@ static bool is_loopback_only(struct span bind)
     return true;
 }
 
-static void check_access(struct doctor *doctor, const struct redis_facts *facts)
+/* The default user has no password: how bad that is depends on who can connect. */
+static void check_open(struct doctor *doctor, const struct redis_facts *facts)
 {
     struct span port = config(facts, "port"), bind = config(facts, "bind");
-    bool is_open = has_flag(facts->user_rules, "nopass") && has_flag(facts->user_rules, "on");
 
-    if (!facts->user_rules) {
-        struct span user = facts->user.len ? facts->user : span_str("one");
-        doctor_find(doctor, FINDING_OK, SUBJECT, "", "connected as user %.*s, whom an ACL limits",
-                    SPAN_ARG(user));
-        return;
-    }
-    if (!is_open) {
-        doctor_find(doctor, FINDING_OK, SUBJECT, "", "the default user needs a password%s",
-                    has_flag(facts->user_rules, "off") ? ", and is off" : "");
-    } else if (span_is(port, "0") || is_loopback_only(bind)) {
+    if (span_is(port, "0") || is_loopback_only(bind)) {
         doctor_find(doctor, FINDING_NOTE, SUBJECT,
                     "set a password or an ACL before other machines may connect",
                     "anybody on that machine may do everything (no password); it listens on the "
@@ -226,6 +217,24 @@ static void check_access(struct doctor *doctor, const struct redis_facts *facts)
                     "requirepass, or an aclfile with the default user off; a firewall besides",
                     "anybody who reaches it may do everything: no password, and it listens on the "
                     "network");
+    }
+}
+
+static void check_access(struct doctor *doctor, const struct redis_facts *facts)
+{
+    bool is_open = has_flag(facts->user_rules, "nopass") && has_flag(facts->user_rules, "on");
+
+    if (!facts->user_rules) {
+        struct span user = facts->user.len ? facts->user : span_str("one");
+        doctor_find(doctor, FINDING_OK, SUBJECT, "", "connected as user %.*s, whom an ACL limits",
+                    SPAN_ARG(user));
+        return;
+    }
+    if (is_open) {
+        check_open(doctor, facts);
+    } else {
+        doctor_find(doctor, FINDING_OK, SUBJECT, "", "the default user needs a password%s",
+                    has_flag(facts->user_rules, "off") ? ", and is off" : "");
     }
 }
 

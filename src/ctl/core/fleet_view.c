@@ -250,7 +250,7 @@ static void group_cell(size_t row, size_t column, struct buf *out, enum text_sty
     const struct seen_group *group = &((const struct seen_queue *)arg)->groups[row];
     char text[TEXT_NUMBER_SIZE];
 
-    (void)ret_style;
+    *ret_style = TEXT_PLAIN;
     if (column == 0)
         (void)buf_add_str(out, priority_name(group->priority));
     if (column == 1)
@@ -284,10 +284,15 @@ static void add_queue(const struct fleet_seen *fleet, size_t width, bool color, 
         (void)buf_add_fmt(out, "(counted among the first %" PRId64 ")\n", queue.looked_at);
 }
 
+static void add_known(struct buf *out, int64_t n)
+{
+    (void)buf_add_fmt(out, n < 0 ? "-" : "%" PRId64, n);
+}
+
 static void router_cell(size_t row, size_t column, struct buf *out, enum text_style *ret_style,
                         void *arg)
 {
-    const struct seen_router *router = &((const struct fleet_seen *)arg)->routers[row];
+    const struct seen_router *router = &((const struct fleet_rows *)arg)->fleet->routers[row];
     char text[TEXT_NUMBER_SIZE];
 
     if (column == 0)
@@ -298,10 +303,10 @@ static void router_cell(size_t row, size_t column, struct buf *out, enum text_st
     }
     if (column == 2)
         (void)text_add(out, span_str(router->version[0] ? router->version : "-"), TEXT_NO_LIMIT);
-    if (column == 3 || column == 4) {
-        int64_t n = column == 3 ? router->window : router->parked;
-        (void)buf_add_fmt(out, n < 0 ? "-" : "%" PRId64, n);
-    }
+    if (column == 3)
+        add_known(out, router->window);
+    if (column == 4)
+        add_known(out, router->parked);
     if (column == 5)
         (void)buf_add_str(out, text_age(router->age_ms, text));
 }
@@ -312,12 +317,12 @@ static void add_routers(const struct fleet_seen *fleet, size_t width, bool color
         {.title = "ROUTER", .least = 8},    {.title = "STATE"},
         {.title = "VERSION", .least = 7},   {.title = "WINDOW", .right = true},
         {.title = "PARKED", .right = true}, {.title = "SEEN", .right = true}};
-    struct fleet_seen *borrowed = (struct fleet_seen *)(uintptr_t)fleet; /* only read */
+    struct fleet_rows rows = {fleet, NULL}; /* as they were seen, not sorted */
     struct table table = {.columns = titles,
                           .n_columns = 6,
                           .n_rows = fleet->n_routers,
                           .cell = router_cell,
-                          .arg = borrowed};
+                          .arg = &rows};
 
     (void)buf_add_str(out, "\n");
     if (fleet->n_routers > 0) {

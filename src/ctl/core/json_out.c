@@ -9,8 +9,10 @@
 
 static void begin(struct buf *out)
 {
-    char last = out->len ? out->ptr[out->len - 1] : '\n';
+    char last = '\n';
 
+    if (out->len > 0)
+        last = out->ptr[out->len - 1];
     if (last != '{' && last != '[' && last != '\n')
         (void)buf_add_str(out, ",");
 }

@@ -65,24 +65,28 @@ static int choose_best(const struct fleet_seen *fleet, const char *model,
     return err_set(err, -ECANCELED, "no node that has %s is idle and takes work now", model);
 }
 
+static int choose_named(const struct fleet_seen *fleet, struct span node_id, const char *model,
+                        const struct seen_node **ret, struct err *err)
+{
+    const struct seen_node *node = seen_find(fleet, node_id);
+
+    if (!node) {
+        return err_set(err, -ENOENT, "no node %.*s (orionctl status lists them)",
+                       SPAN_ARG(node_id));
+    }
+    if (!seen_has_model(node, "installed", model) && !seen_has_model(node, "models", model))
+        return err_set(err, -ENOENT, "%.*s has no model %s", SPAN_ARG(node_id), model);
+    *ret = node;
+    return 0;
+}
+
 int preload_choose(const struct fleet_seen *fleet, struct span node_id, const char *model,
                    struct preload_choice *ret, struct err *err)
 {
     const struct seen_node *node = NULL;
-    int rc = 0;
+    int rc = node_id.ptr ? choose_named(fleet, node_id, model, &node, err)
+                         : choose_best(fleet, model, &node, err);
 
-    if (!node_id.ptr) {
-        rc = choose_best(fleet, model, &node, err);
-    } else {
-        node = seen_find(fleet, node_id);
-        if (!node) {
-            rc = err_set(err, -ENOENT, "no node %.*s (orionctl status lists them)",
-                         SPAN_ARG(node_id));
-        } else if (!seen_has_model(node, "installed", model) &&
-                   !seen_has_model(node, "models", model)) {
-            rc = err_set(err, -ENOENT, "%.*s has no model %s", SPAN_ARG(node_id), model);
-        }
-    }
     if (rc < 0 || !node) /* the second follows from the first; an analyzer cannot see it */
         return rc;
     *ret =

@@ -44,15 +44,13 @@ static void add_field(struct span name, struct span value, struct buf *out)
     char text[64];
     int64_t number;
 
-    if (!span_copy(name, text, sizeof text)) {
-        json_out_text_named(out, name, value);
-    } else if (is_one_of(name, numbers, sizeof numbers / sizeof numbers[0]) &&
-               span_to_i64(value, &number)) {
+    if (is_one_of(name, numbers, sizeof numbers / sizeof numbers[0]) &&
+        span_copy(name, text, sizeof text) && span_to_i64(value, &number)) {
         json_out_i64(out, text, number);
     } else if (span_is(name, "response")) {
-        json_out_json_or_text(out, text, value);
+        json_out_json_or_text(out, "response", value);
     } else if (span_is(name, "retryable")) {
-        json_out_bool(out, text, span_is(value, "1"));
+        json_out_bool(out, "retryable", span_is(value, "1"));
     } else {
         json_out_text_named(out, name, value);
     }

@@ -14,7 +14,7 @@
 
 struct redisReply;
 
-#define VIEW_FIELDS_MAX 256 /* of one entry that are shown */
+#define VIEW_FIELDS_MAX ((size_t)256) /* of one entry that are shown */
 
 /* The value of a field; {NULL, 0} if it is not there. */
 struct span view_field(const struct redisReply *fields, const char *name);

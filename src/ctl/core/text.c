@@ -230,7 +230,8 @@ void text_wrap(struct buf *out, struct span s, size_t col, size_t indent, size_t
 
 void text_fixed(struct buf *buf, char *bytes, size_t cap)
 {
-    *buf = (struct buf){.ptr = bytes, .cap = cap, .max_bytes = cap - 1};
+    *buf = (struct buf){.cap = cap, .max_bytes = cap - 1};
+    buf->ptr = bytes;
 }
 
 const char *text_fixed_str(struct buf *buf)
@@ -268,7 +269,7 @@ const char *text_age(int64_t ms, char buf[static TEXT_NUMBER_SIZE])
     static const struct {
         int64_t below_s, unit_s;
         char letter;
-    } units[] = {{100, 1, 's'}, {100 * 60, 60, 'm'}, {100 * 3600, 3600, 'h'}};
+    } units[] = {{100, 1, 's'}, {INT64_C(100) * 60, 60, 'm'}, {INT64_C(100) * 3600, 3600, 'h'}};
     int64_t s = ms / 1000;
 
     if (ms < 0) {
