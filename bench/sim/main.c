@@ -64,7 +64,7 @@ int main(int argc, char **argv)
 {
     static struct sim_case cases[SETUP_LIST_MAX];
     static struct report reports[SETUP_LIST_MAX];
-    struct setup setup;
+    static struct setup setup;
     struct err err = {.msg = ""};
     int status = 0;
 

@@ -28,7 +28,8 @@ struct setup {
     double speed; /* 1: real time */
     enum discipline discipline;
     enum setup_output output;
-    const char *scenario_dir, *trace, *workload, *write_workload, *plot, *replay, *options;
+    const char *scenario_dir, *trace, *workload, *write_workload, *plot, *replay;
+    char *options; /* owned; lives as long as the program */
     int64_t jobs;
 };
 

@@ -203,6 +203,7 @@ static int add_option(struct setup *setup, const char *text)
     if (!all)
         return mistake("no memory", NULL);
     (void)snprintf(all, cap, "%s%s\n", before, text);
+    free(setup->options);
     setup->options = all;
     if (!routed_options_check(all, &wrong))
         return mistake("--option wants a KEY=VALUE of README.md, not", text);

@@ -41,6 +41,7 @@ def test_a_node_loads_a_model_when_it_is_asked_to(cluster):
 def test_what_was_there_is_unloaded_first_if_the_wish_says_so(cluster):
     cluster.fleet(1)
     assert cluster.ask(prompt="hi").text
+    wait_until(lambda: resident(cluster, "pi-1") == [MODEL], "the node knows what it has")
     wish(cluster, "pi-1", ANOTHER, unload=MODEL)
     wait_until(lambda: resident(cluster, "pi-1") == [ANOTHER], "the other one alone")
     wait_until(lambda: preloaded(cluster, "pi-1", ANOTHER), "it is told")

@@ -1,6 +1,6 @@
 """Who is next: priorities with ageing, fair shares between clients, credit of the nodes."""
 
-from cluster import CHAT, SLOW_CHAT, wait_until
+from cluster import CHAT, GROUP_ROUTERS, SLOW_CHAT, wait_until
 
 QUICK = "gemma3:1b,load=1ms,gen_tps=1000,prompt_tps=1e6,tokens=20"  # 20 ms
 
@@ -25,6 +25,8 @@ def started(cluster, names):
 
 
 def run_all(cluster, names, release):
+    wait_until(lambda: cluster.db.xpending(cluster.keys.requests, GROUP_ROUTERS)["pending"]
+               == len(names), "the router has read them all")
     release()
     for name in names:
         assert cluster.read_reply(name, 30).text
