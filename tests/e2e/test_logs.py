@@ -118,7 +118,11 @@ def test_the_journal_has_one_requests_path_by_its_id(cluster, journald):
         return [e["ORION_EVENT"] for e in entries(journald, f"ORION_REQUEST_ID={request}")]
 
     wait_until(lambda: "job_done" in path(), "the last line has come")
-    assert path() == ["decided", "moved", "job_started", "job_end", "job_done"]
+    told = path()
+    assert sorted(told) == ["decided", "job_done", "job_end", "job_started", "moved"]
+    # Two programs: each tells its own in order, and the journal has them as they came.
+    assert [e for e in told if e in ("decided", "moved")] == ["decided", "moved"]
+    assert [e for e in told if e.startswith("job_")] == ["job_started", "job_end", "job_done"]
     done = entries(journald, f"ORION_REQUEST_ID={request}", "ORION_EVENT=job_done")[0]
     assert done["SYSLOG_IDENTIFIER"] == "orion-worker" and done["PRIORITY"] == "6"
     assert done["ORION_NODE"] == "pi-1" and done["ORION_MODEL"] == "gemma3:1b"
