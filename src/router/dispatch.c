@@ -148,6 +148,9 @@ static void on_move(const struct redisReply *reply, void *arg)
             router_trouble(router, "foreign_job", window_at(&router->window, index)->request_id);
         handle_result(router, index, move, reply_span(reply_at(reply, 0)));
     }
+    index = window_find(&router->window, move->id);
+    if (index != WINDOW_NONE && reply)
+        (void)ending_write_cancelled(router, index);
     free(move);
     router_wake(router);
 }

@@ -230,6 +230,16 @@ void ending_init(struct ending *ending, const char *code, const char *error)
     };
 }
 
+bool ending_write_cancelled(struct router *router, uint32_t index)
+{
+    const struct window_request *request = window_at(&router->window, index);
+
+    if (request->state != WINDOW_WAITING || !request->is_cancelled)
+        return false;
+    ending_write_window(router, index, CODE_CANCELLED, "cancelled while it waited for a node");
+    return true;
+}
+
 void ending_write_window(struct router *router, uint32_t index, const char *code, const char *error)
 {
     const struct window_request *request = window_at(&router->window, index);

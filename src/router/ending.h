@@ -39,6 +39,10 @@ void ending_write(struct router *router, const struct ending *ending);
 /* Fills in what follows from the code: retryable, event, dead; the rest is absent, attempt 1. */
 void ending_init(struct ending *ending, const char *code, const char *error);
 
+/* Ends a request that waits and whose cancel came while it could not be ended (is_cancelled); false
+ * if it is no such request. */
+bool ending_write_cancelled(struct router *router, uint32_t index);
+
 /* Ends a WAITING request of the window. */
 void ending_write_window(struct router *router, uint32_t index, const char *code,
                          const char *error);

@@ -71,20 +71,22 @@ static void send_cancel(struct router *router, const struct control_entry *entry
 }
 
 /* If the request waits here it is answered at once; if it is parked it is fetched to be answered. A
- * request that is being moved at this moment is caught by its job: cancel.lua marks it. */
+ * request that is being moved at this moment is caught by its job, which cancel.lua marks; but if
+ * the node does not take it, it waits again, and nobody would ask the job before the next move. */
 static void cancel_here(struct router *router, const struct control_entry *entry)
 {
-    static const char why[] = "cancelled while it waited for a node";
     uint32_t index = WINDOW_NONE, next;
     struct stream_id parked;
 
     next = window_find_request(&router->window, entry->request_id, WINDOW_NONE);
     while ((index = next) != WINDOW_NONE) {
-        const struct window_request *request = window_at(&router->window, index);
+        struct window_request *request = window_at(&router->window, index);
 
         next = window_find_request(&router->window, entry->request_id, index);
-        if (request->state == WINDOW_WAITING && request->submitted_ms <= entry->id_ms)
-            ending_write_window(router, index, CODE_CANCELLED, why);
+        if (request->submitted_ms > entry->id_ms)
+            continue;
+        request->is_cancelled = true;
+        (void)ending_write_cancelled(router, index);
     }
     while (window_unpark(&router->window, entry->request_id, &parked))
         accept_fetch(router, parked); /* accept_entry() knows what is cancelled */

@@ -94,7 +94,8 @@ static void sweep_requests(struct router *router, int64_t now_ms)
     while ((index = window_each(&router->window, &cursor)) != WINDOW_NONE) {
         const struct window_request *request = window_at(&router->window, index);
 
-        if (request->state != WINDOW_WAITING || end_unknown(router, index, now_ms))
+        if (request->state != WINDOW_WAITING || ending_write_cancelled(router, index) ||
+            end_unknown(router, index, now_ms))
             continue;
         explain_wait(router, index, now_ms);
         if (request->progress && now_ms >= request->status_due_ms)

@@ -170,3 +170,19 @@ def test_entries_of_control_that_make_no_sense_are_passed_over(cluster):
     wait_until(lambda: applied(cluster, control_id), "all are applied")
     assert cluster.db.smembers(cluster.keys.drained) == set()
     assert cluster.ask(prompt="hi").text
+
+
+def test_a_cancel_that_meets_a_move_which_the_node_refuses_is_not_forgotten(cluster):
+    """Two routers and one slot: most moves are refused, and cancels come in between."""
+    _, running = busy_node(cluster)
+    for i in (2, 3):
+        cluster.router(f"router-{i}")
+    for _ in range(8):
+        waiting = [cluster.submit(prompt=f"never {i}") for i in range(6)]
+        for request_id in waiting:
+            cluster.cancel(request_id)
+        for request_id in waiting:
+            assert cluster.read_reply(request_id, 10).code == "cancelled"
+    cluster.cancel(running)
+    cluster.read_reply(running)
+    cluster.assert_no_leftovers()

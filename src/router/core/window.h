@@ -85,8 +85,8 @@ struct window_request {
     bool stream, progress, came_back;
 
     /* The shell's own; 0 at window_add(). */
-    bool told_no_node;     /* "waits for a node" has been logged */
-    bool told_cancel;      /* is being cancelled */
+    bool told_no_node; /* "waits for a node" has been logged */
+    bool is_cancelled; /* a cancel came while a script was under way: end it if it waits again */
     int64_t status_due_ms; /* next status entry, monotonic */
     uint32_t told_position;
 
