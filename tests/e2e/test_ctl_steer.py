@@ -226,7 +226,8 @@ def test_the_operator_of_the_acl_can_do_all_of_it(new_cluster):
         assert run.code in ((0, 1) if arguments[0] in ("status", "doctor") else (0,)), (arguments, run)
         assert "NOPERM" not in run.err and "refuses" not in run.err, (arguments, run)
     cluster.wait_available("pi-1")
-    assert operate("preload", "qwen2.5:0.5b").code == 0
+    # What was sent again may be running yet: only an idle node loads a model.
+    wait_until(lambda: operate("preload", "qwen2.5:0.5b").code == 0, "it is loaded")
     assert operate("cancel", "a").code == 1
     tried = [e for e in cluster.db.acl_log() if e["username"] == "orion-operator"]
     assert {e["object"] for e in tried} <= {"config|get", "acl|whoami", "acl|getuser"}, tried

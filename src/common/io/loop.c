@@ -120,20 +120,6 @@ static void add_alive(struct loop *loop)
     add_or_die(loop->alive, &interval);
 }
 
-/* Changes of what is waited for are told to the kernel once an iteration: those that a callback
- * takes back cost nothing. */
-static struct event_base *base_new(void)
-{
-    struct event_config *config = event_config_new();
-    struct event_base *base = NULL;
-
-    if (config && event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST) == 0)
-        base = event_base_new_with_config(config);
-    if (config)
-        event_config_free(config);
-    return base;
-}
-
 struct loop *loop_new(const struct loop_handlers *handlers, int64_t tick_ms)
 {
     struct loop *loop = xcalloc(1, sizeof *loop);
@@ -142,7 +128,7 @@ struct loop *loop_new(const struct loop_handlers *handlers, int64_t tick_ms)
     alloc_reserve_fill();
     loop->tick_ms = tick_ms;
     loop->handlers = *handlers;
-    loop->base = base_new();
+    loop->base = event_base_new();
     if (!loop->base)
         add_or_die(NULL, NULL);
     (void)signal(SIGPIPE, SIG_IGN); /* hiredis writes without MSG_NOSIGNAL */
