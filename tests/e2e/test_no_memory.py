@@ -181,7 +181,9 @@ def run_all(new_cluster, make, kinds):
     list(POOL.map(Sweep.run, everything))
     for kind, parts in sweeps.items():
         refused_places = report(kind, parts)
-        assert refused_places >= parts[0].places // 2, (refused_places, parts[0].places)
+        # That the sweep sweeps: a request may go to the other node, which by then has the conversation,
+        # and what only the first request of a kind needs is not asked for again.
+        assert refused_places >= parts[0].places // 4, (refused_places, parts[0].places)
 
 
 def test_a_router_that_is_refused_memory_once_loses_nothing(new_cluster):
