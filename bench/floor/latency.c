@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "http.h"
 #include "tool.h"
@@ -101,7 +102,7 @@ static int64_t one(struct floor *floor, long number)
     char id[32];
     int64_t from_us;
 
-    (void)snprintf(id, sizeof id, "floor-%ld", number);
+    (void)snprintf(id, sizeof id, "floor-%d-%ld", (int)getpid(), number); /* never seen before */
     ask_group(floor->intake, GROUP_ROUTERS, floor->keys.requests);
     ask_group(floor->feed, GROUP_WORKERS, floor->node_key);
     from_us = tool_now_us();

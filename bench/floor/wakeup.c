@@ -17,7 +17,8 @@ int main(int argc, char **argv)
     long count = tool_number(argc, argv, "count", 2000);
     redisContext *writer = tool_connect(path), *reader = tool_connect(path);
     int64_t *took_us = calloc((size_t)count, sizeof *took_us);
-    const char *xread[] = {"XREAD", "BLOCK", "0", "STREAMS", "bench:wakeup", "$"};
+    char last[40] = "0"; /* and not "$": should the XADD overtake the XREAD, nobody would wake */
+    const char *xread[] = {"XREAD", "BLOCK", "0", "STREAMS", "bench:wakeup", last};
     const char *xadd[] = {"XADD",
                           "bench:wakeup",
                           "MAXLEN",
@@ -25,10 +26,11 @@ int main(int argc, char **argv)
                           "*",
                           "response",
                           "{\"model\":\"gemma3:1b\",\"message\":{\"content\":\"tok1 \"}}"};
-    const char *ping[] = {"PING"};
+    const char *ping[] = {"PING"}, *del[] = {"DEL", "bench:wakeup"};
 
     if (!took_us)
         tool_fail("memory", "none");
+    freeReplyObject(tool_call(writer, 2, del, NULL));
     for (long i = 0; i < count; i++) {
         int written = 0;
 
@@ -42,8 +44,12 @@ int main(int argc, char **argv)
         written = 0;
         while (!written)
             (void)redisBufferWrite(writer, &written);
-        freeReplyObject(tool_reply(reader, NULL));
+        redisReply *reply = tool_reply(reader, NULL);
+
         took_us[i] = tool_now_us() - from_us;
+        (void)snprintf(last, sizeof last, "%s",
+                       reply->element[0]->element[1]->element[0]->element[0]->str);
+        freeReplyObject(reply);
         freeReplyObject(tool_reply(writer, NULL));
     }
     (void)printf("{\"count\":%ld,\"p50_us\":%lld,\"p99_us\":%lld}\n", count,
