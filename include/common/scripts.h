@@ -54,7 +54,7 @@ struct script_args {
     size_t n, n_keys;
     const char *argv[SCRIPT_ARGS_MAX];
     size_t len[SCRIPT_ARGS_MAX];
-    char numbers[SCRIPT_ARGS_MAX][24]; /* backing of script_arg_i64() */
+    char numbers[SCRIPT_ARGS_MAX][SPAN_NUMBER_MAX]; /* backing of script_arg_i64() */
 };
 
 void script_args_init(struct script_args *args);

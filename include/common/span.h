@@ -33,6 +33,12 @@ bool span_starts(struct span s, const char *prefix);
  * is then left alone. No sign, no blanks. */
 bool span_to_i64(struct span s, int64_t *ret);
 
+/* Writes the decimal digits and a NUL; returns the number of bytes before the NUL. What printf does
+ * with a tenth of its instructions: for what is written several times per request. */
+#define SPAN_NUMBER_MAX 24 /* of a sign, 19 or 20 digits and the NUL, with room to spare */
+size_t span_u64_text(uint64_t value, char buf[static SPAN_NUMBER_MAX]);
+size_t span_i64_text(int64_t value, char buf[static SPAN_NUMBER_MAX]);
+
 /* Copies into buf, cutting at cap - 1, and terminates with NUL. Returns false if it was cut. */
 bool span_copy(struct span s, char *buf, size_t cap);
 

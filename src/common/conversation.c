@@ -1,7 +1,5 @@
 #include "common/conversation.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <strings.h>
 
 #include "common/json.h"
@@ -53,7 +51,9 @@ bool conversation_key(struct span model, struct span messages, struct span promp
     hash = span_hash_add(hash, system);
     hash = span_hash_add(hash, separator);
     hash = span_hash_add(hash, beginning);
-    (void)snprintf(buf, CONVERSATION_KEY_SIZE, "%016" PRIx64, hash);
+    for (size_t i = CONVERSATION_KEY_SIZE - 1; i-- > 0; hash >>= 4)
+        buf[i] = "0123456789abcdef"[hash & 15];
+    buf[CONVERSATION_KEY_SIZE - 1] = '\0';
     return true;
 }
 

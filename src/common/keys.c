@@ -23,9 +23,24 @@ void keys_init(struct keys *keys, const char *prefix)
     key_write(keys->control, sizeof keys->control, keys->prefix, ":control");
 }
 
+/* Appends what there is room for. */
+static size_t put(char *buf, size_t len, struct span text)
+{
+    size_t room = KEY_MAX - 1 - len, n = text.len < room ? text.len : room;
+
+    if (n > 0)
+        memcpy(buf + len, text.ptr, n);
+    return n;
+}
+
 static const char *key_of(const struct keys *keys, const char *kind, struct span id, char *buf)
 {
-    (void)snprintf(buf, KEY_MAX, "%s%s%.*s", keys->prefix, kind, (int)id.len, id.ptr ? id.ptr : "");
+    size_t len = 0;
+
+    len += put(buf, len, span_str(keys->prefix));
+    len += put(buf, len, span_str(kind));
+    len += put(buf, len, id);
+    buf[len] = '\0';
     return buf;
 }
 

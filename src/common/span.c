@@ -55,6 +55,32 @@ bool span_to_i64(struct span s, int64_t *ret)
     return true;
 }
 
+size_t span_u64_text(uint64_t value, char buf[static SPAN_NUMBER_MAX])
+{
+    char digits[SPAN_NUMBER_MAX], *at = digits + sizeof digits;
+
+    *--at = '\0';
+    do {
+        *--at = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    memcpy(buf, at, (size_t)(digits + sizeof digits - at));
+    return (size_t)(digits + sizeof digits - at) - 1;
+}
+
+size_t span_i64_text(int64_t value, char buf[static SPAN_NUMBER_MAX])
+{
+    if (value >= 0)
+        return span_u64_text((uint64_t)value, buf);
+    buf[0] = '-';
+
+    char digits[SPAN_NUMBER_MAX];
+    size_t len = span_u64_text(-(uint64_t)value, digits);
+
+    memcpy(buf + 1, digits, len + 1);
+    return len + 1;
+}
+
 bool span_copy(struct span s, char *buf, size_t cap)
 {
     assert(cap > 0);
@@ -166,10 +192,27 @@ static size_t first_byte(uint64_t word)
 #endif
 }
 
+/* A whole vector register at once, with the compiler's own types: SSE2, NEON, or what there is. */
+typedef signed char byte_vector __attribute__((vector_size(16)));
+
+/* The same for so many bytes; as signed numbers those outside ASCII are below a blank, too. */
+static bool has_special(const char *at)
+{
+    byte_vector bytes, special;
+    uint64_t words[sizeof special / sizeof(uint64_t)];
+
+    memcpy(&bytes, at, sizeof bytes);
+    special = (byte_vector)((bytes < ' ') | (bytes == '"') | (bytes == '\\'));
+    memcpy(words, &special, sizeof words);
+    return (words[0] | words[1]) != 0;
+}
+
 size_t span_plain_len(struct span s)
 {
     size_t i = 0;
 
+    while (i + sizeof(byte_vector) <= s.len && !has_special(s.ptr + i))
+        i += sizeof(byte_vector);
     for (; i + sizeof(uint64_t) <= s.len; i += sizeof(uint64_t)) {
         uint64_t special = special_bytes(load_word(s.ptr + i));
 

@@ -192,9 +192,12 @@ static void tell_routed(struct router *router, uint32_t node, const struct event
 
 static void tell_demand(struct router *router, const struct event_entry *event)
 {
-    uint32_t model = model_of(router, event->model);
+    uint32_t model;
 
-    if (model != POLICY_NONE && !span_is(event->router, router->id))
+    if (span_is(event->router, router->id))
+        return;
+    model = model_of(router, event->model);
+    if (model != POLICY_NONE)
         policy_demand(router->policy, model, clock_now_ms());
 }
 

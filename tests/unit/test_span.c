@@ -156,6 +156,31 @@ static void test_a_fingerprint_changes_with_every_byte_and_with_the_length(void 
     }
 }
 
+static void test_numbers_become_their_digits(void **state)
+{
+    static const struct {
+        int64_t value;
+        const char *text;
+    } cases[] = {
+        {0, "0"},
+        {7, "7"},
+        {10, "10"},
+        {-1, "-1"},
+        {1764028800123, "1764028800123"},
+        {INT64_MAX, "9223372036854775807"},
+        {INT64_MIN, "-9223372036854775808"},
+    };
+    char text[SPAN_NUMBER_MAX];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(span_i64_text(cases[i].value, text), strlen(cases[i].text));
+        assert_string_equal(text, cases[i].text);
+    }
+    assert_int_equal(span_u64_text(UINT64_MAX, text), 20);
+    assert_string_equal(text, "18446744073709551615");
+}
+
 static void test_hash_is_fnv_1a(void **state)
 {
     (void)state; /* test vectors of the FNV reference code */
@@ -176,6 +201,7 @@ int main(void)
         cmocka_unit_test(test_utf8_is_told_from_what_only_looks_like_it),
         cmocka_unit_test(test_plain_text_ends_at_every_byte_that_is_not),
         cmocka_unit_test(test_a_fingerprint_changes_with_every_byte_and_with_the_length),
+        cmocka_unit_test(test_numbers_become_their_digits),
         cmocka_unit_test(test_hash_is_fnv_1a),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

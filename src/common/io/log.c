@@ -78,19 +78,30 @@ void log_set_self(const char *key, const char *id)
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
+/* The time in words, put together once a second. */
+static const char *stamp_now(void)
+{
+    static char stamp[32];
+    static time_t made_s = -1;
+    time_t now_s = (time_t)clock_wall_s();
+    struct tm tm;
+
+    if (now_s != made_s) {
+        (void)gmtime_r(&now_s, &tm);
+        (void)strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &tm);
+        made_s = now_s;
+    }
+    return stamp;
+}
+
 static size_t write_head(enum log_level level, char *line, size_t cap)
 {
-    time_t seconds = (time_t)clock_wall_s();
-    struct tm tm;
-    char stamp[32];
     int len;
 
     if (sink == LOG_SINK_JOURNAL) {
         len = snprintf(line, cap, "<%d>", levels[level].syslog);
     } else {
-        (void)gmtime_r(&seconds, &tm);
-        (void)strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &tm);
-        len = snprintf(line, cap, "%s %s ", stamp, levels[level].name);
+        len = snprintf(line, cap, "%s %s ", stamp_now(), levels[level].name);
     }
     assert(len > 0 && (size_t)len < cap);
     return (size_t)len;

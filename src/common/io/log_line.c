@@ -24,21 +24,21 @@ static void put_value(struct log_line *line, const char *text, size_t len)
 
 static void put_number(struct log_line *line, bool is_signed, int longs, struct arguments *from)
 {
-    char digits[32];
-    int n;
+    char digits[SPAN_NUMBER_MAX];
+    size_t n;
 
     if (is_signed) {
         long long value = longs == 0   ? va_arg(from->ap, int)
                           : longs == 1 ? va_arg(from->ap, long)
                                        : va_arg(from->ap, long long);
-        n = snprintf(digits, sizeof digits, "%lld", value);
+        n = span_i64_text(value, digits);
     } else {
         unsigned long long value = longs == 0   ? va_arg(from->ap, unsigned)
                                    : longs == 1 ? va_arg(from->ap, unsigned long)
                                                 : va_arg(from->ap, unsigned long long);
-        n = snprintf(digits, sizeof digits, "%llu", value);
+        n = span_u64_text(value, digits);
     }
-    put_value(line, digits, (size_t)n);
+    put_value(line, digits, n);
 }
 
 static void put_real(struct log_line *line, int decimals, struct arguments *from)

@@ -14,6 +14,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/loop.h"
+#include "common/resp.h"
 
 #include "redis_dial.h"
 #include "redis_inflight.h"
@@ -219,8 +220,15 @@ static bool send_argv(struct redis_conn *conn, redis_conn_callback *callback, vo
                       const char **argv, const size_t *argv_len)
 {
     struct command *command = command_new(conn, callback, arg, inflight_bytes(argc, argv_len));
-    int rc = redisAsyncCommandArgv(conn->ac, on_reply, command, argc, argv, argv_len);
+    size_t len = resp_command_bytes(argc, argv_len);
+    char *bytes = malloc(len);
+    int rc = REDIS_ERR;
 
+    if (bytes) {
+        resp_command_write(bytes, argc, argv, argv_len);
+        rc = redisAsyncFormattedCommand(conn->ac, on_reply, command, bytes, len);
+    }
+    free(bytes);
     return command_put(conn, command, rc);
 }
 

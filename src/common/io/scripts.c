@@ -1,10 +1,7 @@
 #include "common/scripts.h"
 
 #include <assert.h>
-#include <hiredis/hiredis.h>
-#include <inttypes.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +9,7 @@
 #include "common/buf.h"
 #include "common/log.h"
 #include "common/reply.h"
+#include "common/resp.h"
 #include "common/sha1.h"
 
 #include "script_sources.h"
@@ -177,8 +175,7 @@ void script_arg_i64(struct script_args *args, int64_t value)
 {
     assert(args->n < SCRIPT_ARGS_MAX);
     char *number = args->numbers[args->n];
-    (void)snprintf(number, sizeof args->numbers[0], "%" PRId64, value);
-    script_arg(args, number);
+    script_arg_span(args, (struct span){number, span_i64_text(value, number)});
 }
 
 /* --- calling ---------------------------------------------------------------------------------- */
@@ -187,7 +184,7 @@ void script_arg_i64(struct script_args *args, int64_t value)
 struct call {
     struct redis_conn *conn;
     enum script script;
-    char *evalsha; /* formatted by hiredis; owned; NULL once the call has been sent as EVAL */
+    char *evalsha; /* as it was sent; owned; NULL once the call has been sent as EVAL */
     size_t evalsha_len;
     redis_conn_callback *callback;
     void *arg;
@@ -198,14 +195,14 @@ struct command_line {
     int argc;
     const char *argv[HEAD_ARGS + SCRIPT_ARGS_MAX];
     size_t len[HEAD_ARGS + SCRIPT_ARGS_MAX];
-    char n_keys[24];
+    char n_keys[SPAN_NUMBER_MAX];
 };
 
 static void command_line(struct command_line *line, const char *verb, struct span script,
                          const struct script_args *args)
 {
-    int n = snprintf(line->n_keys, sizeof line->n_keys, "%zu", args->n_keys);
-    const struct span head[HEAD_ARGS] = {span_str(verb), script, {line->n_keys, (size_t)n}};
+    size_t n = span_u64_text(args->n_keys, line->n_keys);
+    const struct span head[HEAD_ARGS] = {span_str(verb), script, {line->n_keys, n}};
 
     for (size_t i = 0; i < HEAD_ARGS; i++) {
         line->argv[i] = head[i].ptr;
@@ -218,7 +215,7 @@ static void command_line(struct command_line *line, const char *verb, struct spa
 
 static void evalsha_free(struct call *call)
 {
-    redisFreeCommand(call->evalsha);
+    free(call->evalsha);
     call->evalsha = NULL;
 }
 
@@ -228,7 +225,7 @@ static bool eval_from_evalsha(const struct call *call, struct buf *ret)
     static const char verb[] = "$7\r\nEVALSHA\r\n$40\r\n";
     const struct span source = loaded(call->script)->source;
     const char *end = call->evalsha + call->evalsha_len;
-    const char *count_end = strstr(call->evalsha, "\r\n") + 2;
+    const char *count_end = (const char *)memchr(call->evalsha, '\n', call->evalsha_len) + 1;
     const char *rest =
         count_end + sizeof verb - 1 + SHA1_HEX_MAX - 1; /* the "\r\n" behind the SHA */
 
@@ -292,18 +289,19 @@ static bool call_evalsha(struct redis_conn *conn, enum script script,
                          const struct script_args *args, redis_conn_callback *callback, void *arg)
 {
     struct command_line line;
-    char *formatted = NULL;
 
     command_line(&line, "EVALSHA", span_str(script_sha(script)), args);
-    long long len = redisFormatCommandArgv(&formatted, line.argc, line.argv, line.len);
-    if (len < 0) { /* no memory: begin anew, as with any command that could not be sent */
+    size_t len = resp_command_bytes(line.argc, line.len);
+    char *evalsha = malloc(len);
+    if (!evalsha) { /* begin anew, as with any command that could not be sent */
         redis_conn_reset(conn);
         return false;
     }
+    resp_command_write(evalsha, line.argc, line.argv, line.len);
 
     struct call *call = xcalloc(1, sizeof *call);
-    *call = (struct call){conn, script, formatted, (size_t)len, callback, arg};
-    if (redis_conn_send_formatted(conn, on_call_reply, call, (struct span){formatted, (size_t)len}))
+    *call = (struct call){conn, script, evalsha, len, callback, arg};
+    if (redis_conn_send_formatted(conn, on_call_reply, call, (struct span){evalsha, len}))
         return true;
     evalsha_free(call);
     free(call);

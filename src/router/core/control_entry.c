@@ -35,18 +35,55 @@ void control_decode(const struct redisReply *entry, struct control_entry *ret)
     }
 }
 
+/* Lengths are compared first: most events are a router's own, and it reads them all. */
+#define NAME(text)                                                                                 \
+    {                                                                                              \
+        text, sizeof(text) - 1                                                                     \
+    }
+
 static const struct {
-    const char *name;
+    struct span name;
     enum event_kind kind;
 } event_names[] = {
-    {"routed", EVENT_ROUTED},       {"done", EVENT_ENDED},
-    {"failed", EVENT_ENDED},        {"cancelled", EVENT_ENDED},
-    {"requeued", EVENT_REQUEUED},   {"node_up", EVENT_NODE},
-    {"node_down", EVENT_NODE},      {"node_hot", EVENT_NODE},
-    {"node_available", EVENT_NODE}, {"node_unavailable", EVENT_NODE},
-    {"drain", EVENT_DRAINED},       {"undrain", EVENT_DRAINED},
-    {"queued", EVENT_QUEUED},       {"preloaded", EVENT_PRELOADED},
+    {NAME("queued"), EVENT_QUEUED},
+    {NAME("routed"), EVENT_ROUTED},
+    {NAME("done"), EVENT_ENDED},
+    {NAME("failed"), EVENT_ENDED},
+    {NAME("cancelled"), EVENT_ENDED},
+    {NAME("requeued"), EVENT_REQUEUED},
+    {NAME("node_up"), EVENT_NODE},
+    {NAME("node_down"), EVENT_NODE},
+    {NAME("node_hot"), EVENT_NODE},
+    {NAME("node_available"), EVENT_NODE},
+    {NAME("node_unavailable"), EVENT_NODE},
+    {NAME("drain"), EVENT_DRAINED},
+    {NAME("undrain"), EVENT_DRAINED},
+    {NAME("preloaded"), EVENT_PRELOADED},
 };
+
+/* The fields of an event that a router looks at, found in one walk. */
+enum { EVENT, NODE, ROUTER, MODEL, CODE, ROUTED_BY, ERROR, FIELDS };
+
+static const struct span field_names[FIELDS] = {
+    [EVENT] = NAME("event"), [NODE] = NAME("node"), [ROUTER] = NAME("router"),
+    [MODEL] = NAME("model"), [CODE] = NAME("code"), [ROUTED_BY] = NAME("routed_by"),
+    [ERROR] = NAME("error"),
+};
+
+static void fields_find(const struct redisReply *entry, struct span ret[FIELDS])
+{
+    const struct redisReply *pairs = reply_at(entry, 1);
+
+    for (size_t at = 0; at + 1 < reply_count(pairs); at += 2) {
+        struct span name = reply_span(reply_at(pairs, at));
+        size_t i = 0;
+
+        while (i < FIELDS && !span_eq(name, field_names[i]))
+            i++;
+        if (i < FIELDS && !ret[i].ptr) /* the first of a name counts */
+            ret[i] = reply_span(reply_at(pairs, at + 1));
+    }
+}
 
 static int64_t number(const struct redisReply *entry, const char *name)
 {
@@ -68,25 +105,32 @@ static void run_decode(const struct redisReply *entry, struct metric_run *ret)
     };
 }
 
+static enum event_kind kind_of(struct span name)
+{
+    size_t i = 0, n = sizeof event_names / sizeof event_names[0];
+
+    while (i < n && !span_eq(name, event_names[i].name))
+        i++;
+    return i < n ? event_names[i].kind : EVENT_OTHER;
+}
+
 void event_decode(const struct redisReply *entry, struct event_entry *ret)
 {
-    struct span name = field(entry, "event");
+    struct span found[FIELDS] = {{NULL, 0}};
 
+    fields_find(entry, found);
     *ret = (struct event_entry){
-        .node = field(entry, "node"),
-        .router = field(entry, "router"),
-        .model = field(entry, "model"),
-        .code = field(entry, "code"),
-        .routed_by = field(entry, "routed_by"),
+        .kind = kind_of(found[EVENT]),
+        .node = found[NODE],
+        .router = found[ROUTER],
+        .model = found[MODEL],
+        .code = found[CODE],
+        .routed_by = found[ROUTED_BY],
         .run_ms = -1,
     };
-    for (size_t i = 0; i < sizeof event_names / sizeof event_names[0]; i++) {
-        if (span_is(name, event_names[i].name))
-            ret->kind = event_names[i].kind;
-    }
     ret->is_failure = ret->kind == EVENT_REQUEUED && !ret->router.ptr;
-    ret->is_loaded = ret->kind == EVENT_PRELOADED && !field(entry, "error").ptr;
-    if (span_is(name, "done")) {
+    ret->is_loaded = ret->kind == EVENT_PRELOADED && !found[ERROR].ptr;
+    if (span_is(found[EVENT], "done")) {
         run_decode(entry, &ret->run);
         ret->run_ms = ret->run.run_ms;
     }

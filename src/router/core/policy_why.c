@@ -39,6 +39,14 @@ static void add_text(struct text *text, const char *more)
     text->buf[text->len] = '\0';
 }
 
+static void add_number(struct text *text, uint64_t n)
+{
+    char number[SPAN_NUMBER_MAX];
+
+    (void)span_u64_text(n, number);
+    add_text(text, number);
+}
+
 #define SHOWN_MAX_S 999999999.9
 
 /* "12.3"; a cost is never negative, and what is as good as infinite is cut. */
@@ -134,6 +142,37 @@ static const char *why_not(const struct policy *policy, const struct policy_deci
     return n->heat.is_resting ? "resting" : "costs more";
 }
 
+/* Those that are not named, in numbers. */
+static void rest_add(struct text *text, const struct policy *policy,
+                     const struct policy_decision *decision, uint32_t unnamed)
+{
+    const struct policy_model *model = &policy->models[decision->model];
+    const struct {
+        const char *before;
+        uint32_t n;
+    } parts[] = {
+        {", and ", unnamed},
+        {" more: ", model->list[PAIRS_HOLDING].n},
+        {" have the model, ", model->list[PAIRS_RESIDENT].n},
+        {" in memory, ", model->list[PAIRS_OPEN].n},
+    };
+    const char *separator = " of them free; of the fleet ";
+
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        add_text(text, parts[i].before);
+        add_number(text, parts[i].n);
+    }
+    for (int v = 0; v < POLICY_VERDICT_COUNT; v++) {
+        if (policy->verdicts[v] == 0)
+            continue;
+        add_text(text, separator);
+        add_number(text, policy->verdicts[v]);
+        add_text(text, " ");
+        add_text(text, verdict_words[v]);
+        separator = ", ";
+    }
+}
+
 /* The first nodes by number: in a small fleet all of them. */
 static void others_add(struct text *text, const struct policy *policy,
                        const struct policy_decision *decision, const struct policy_words *words)
@@ -153,19 +192,7 @@ static void others_add(struct text *text, const struct policy *policy,
     }
     if (others <= named)
         return;
-    add(text,
-        ", and %" PRIu32 " more: %" PRIu32 " have the model, %" PRIu32 " in memory, %" PRIu32
-        " of them free; of the fleet",
-        others - named, policy->models[decision->model].list[PAIRS_HOLDING].n,
-        policy->models[decision->model].list[PAIRS_RESIDENT].n,
-        policy->models[decision->model].list[PAIRS_OPEN].n);
-    separator = " ";
-    for (int v = 0; v < POLICY_VERDICT_COUNT; v++) {
-        if (policy->verdicts[v] == 0)
-            continue;
-        add(text, "%s%" PRIu32 " %s", separator, policy->verdicts[v], verdict_words[v]);
-        separator = ", ";
-    }
+    rest_add(text, policy, decision, others - named);
 }
 
 /* --- why
@@ -194,8 +221,13 @@ static void node_add(struct text *text, const struct policy *policy, uint32_t no
 {
     const struct policy_node *n = &policy->nodes[node];
 
-    if (n->heat.now_ms != INT64_MIN)
-        add(text, ", %.1f C", n->heat.now_c);
+    double now_c = n->heat.now_c;
+
+    if (n->heat.now_ms != INT64_MIN) {
+        add_text(text, now_c < 0.0 ? ", -" : ", ");
+        add_tenths(text, now_c < 0.0 ? -now_c : now_c);
+        add_text(text, " C");
+    }
     if (n->is_failing)
         add(text, ", failing");
 }
@@ -212,7 +244,8 @@ static void place_add(struct text *text, const struct policy *policy,
 static void move_add(struct text *text, const struct policy *policy,
                      const struct policy_decision *decision, const struct policy_words *words)
 {
-    add(text, "%s: ", reason_words[decision->reason]);
+    add_text(text, reason_words[decision->reason]);
+    add_text(text, ": ");
     cost_add(text, &decision->cost);
     node_add(text, policy, decision->node);
     place_add(text, policy, decision);
@@ -220,7 +253,9 @@ static void move_add(struct text *text, const struct policy *policy,
         add(text, "; every node that could take it has failed it before");
     if (decision->runner_up == POLICY_NONE)
         return;
-    add(text, "; next best %s ", words->node(decision->runner_up, words->arg));
+    add_text(text, "; next best ");
+    add_text(text, words->node(decision->runner_up, words->arg));
+    add_text(text, " ");
     cost_add(text, &decision->runner_up_cost);
 }
 

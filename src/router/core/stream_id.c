@@ -1,7 +1,6 @@
 #include "stream_id.h"
 
-#include <inttypes.h>
-#include <stdio.h>
+#include <string.h>
 
 /* Decimal digits up to the end or to '-'; false if there are none or the number passes 64 bits. */
 static bool number_take(struct span *text, uint64_t *ret)
@@ -39,7 +38,12 @@ bool stream_id_parse(struct span text, struct stream_id *ret)
 
 const char *stream_id_text(struct stream_id id, char buf[static STREAM_ID_MAX + 1])
 {
-    (void)snprintf(buf, STREAM_ID_MAX + 1, "%" PRIu64 "-%" PRIu64, id.ms, id.seq);
+    char number[SPAN_NUMBER_MAX];
+    size_t len = span_u64_text(id.ms, number);
+
+    memcpy(buf, number, len);
+    buf[len++] = '-';
+    memcpy(buf + len, number, span_u64_text(id.seq, number) + 1);
     return buf;
 }
 
