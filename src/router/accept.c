@@ -200,14 +200,12 @@ static void announce(struct router *router, const struct request *request)
     const char *argv[] = {"event",  "queued",  "request_id", id, "model", request->model_name,
                           "router", router->id};
 
-    if (request->came_back)
-        return;
     counting_received(router);
     (void)span_copy(request->request_id, id, sizeof id);
     (void)redis_command_event(router->commands, &router->keys, 8, argv);
 }
 
-static void accept_request(struct router *router, const struct request *request)
+static void accept_request(struct router *router, const struct request *request, bool was_parked)
 {
     int64_t submitted = submitted_ms(router, request);
 
@@ -224,12 +222,13 @@ static void accept_request(struct router *router, const struct request *request)
                        (long long)router->config.max_queue);
         end_request(router, request, CODE_QUEUE_FULL, error);
     } else {
-        announce(router, request);
+        if (!was_parked && !request->came_back)
+            announce(router, request);
         add_to_window(router, request, submitted);
     }
 }
 
-void accept_entry(struct router *router, const struct redisReply *entry)
+void accept_entry(struct router *router, const struct redisReply *entry, bool was_parked)
 {
     struct request request;
     struct stream_id id;
@@ -241,7 +240,7 @@ void accept_entry(struct router *router, const struct redisReply *entry)
     switch (request_decode(entry, &router->keys, REQUEST_FROM_CLIENT,
                            (size_t)router->config.request_max_bytes, &request, &err)) {
     case REQUEST_OK:
-        accept_request(router, &request);
+        accept_request(router, &request, was_parked);
         break;
     case REQUEST_INVALID:
         end_request(router, &request, CODE_INVALID_REQUEST, err.msg);
@@ -265,7 +264,7 @@ static void on_fetched(const struct redisReply *reply, void *arg)
         return;
     }
     if (reply_count(reply) > 0)
-        accept_entry(router, reply_at(reply, 0));
+        accept_entry(router, reply_at(reply, 0), true);
     router_wake(router);
 }
 

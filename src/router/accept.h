@@ -12,13 +12,14 @@
 struct redisReply;
 struct router;
 
-/* Takes one entry into the window, parks it, or ends it. */
-void accept_entry(struct router *router, const struct redisReply *entry);
+/* Takes one entry into the window, parks it, or ends it. What was parked has been announced and
+ * counted before. */
+void accept_entry(struct router *router, const struct redisReply *entry, bool was_parked);
 /* Fetches parked entries into the room that the window has, ACCEPT_FETCH_MAX at a time: each may be
  * large. */
 #define ACCEPT_FETCH_MAX 8
 void accept_parked(struct router *router);
-/* Reads an entry that was parked again and takes it in as if it were new. */
+/* Reads an entry again that was parked, and takes it in. */
 void accept_fetch(struct router *router, struct stream_id id);
 
 /* Is this entry in the window or parked? */

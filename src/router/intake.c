@@ -17,6 +17,7 @@
  * request_max. */
 #define INTAKE_BATCH_BYTES    ((size_t)8 << 20) /* of entries in one reply, about */
 #define INTAKE_COUNT_MAX      16
+#define INTAKE_READS          4 /* on the way at a time, so that Redis does not wait for us */
 #define RECONCILE_PAGE_TEXT   "128"
 #define RECONCILE_READS       4     /* entries being read at a time: each may be large */
 #define RECONCILE_PAUSE_MS    1000  /* between two looks that something made necessary */
@@ -71,7 +72,8 @@ static void on_entries(const struct redisReply *reply, void *arg)
     const struct redisReply *entries = reply_at(reply_at(reply, 0), 1);
     size_t largest = 0;
 
-    router->intake_reading = false;
+    if (router->intake_reads > 0)
+        router->intake_reads--;
     if (!reply || !router->redis_ok || router->stopping)
         return;
     if (reply_error(reply)) {
@@ -82,7 +84,7 @@ static void on_entries(const struct redisReply *reply, void *arg)
         size_t bytes = entry_bytes(reply_at(entries, i));
 
         largest = bytes > largest ? bytes : largest;
-        accept_entry(router, reply_at(entries, i));
+        accept_entry(router, reply_at(entries, i), false);
     }
     router->intake_count = next_count(largest);
     router_wake(router);
@@ -90,12 +92,14 @@ static void on_entries(const struct redisReply *reply, void *arg)
 }
 
 /* Room in the window or among the parked. A few more than there is room for do no harm: they stay
- * pending and are found again. */
+ * pending and are found again. What is parked is read a second time, so as long as moves are under
+ * way, which make room, it may as well stay unread. */
 static bool has_room(const struct router *router)
 {
     uint32_t parked_max = router->window.sizes.parked_max;
 
-    return window_room(&router->window) > 0 || window_parked_count(&router->window) < parked_max;
+    return window_room(&router->window) > 0 ||
+           (router->moving == 0 && window_parked_count(&router->window) < parked_max);
 }
 
 void intake_read(struct router *router)
@@ -105,13 +109,14 @@ void intake_read(struct router *router)
                           count,        "BLOCK", block,         "STREAMS",  router->keys.requests,
                           ">"};
 
-    if (router->intake_reading || !router->redis_ok || router->stopping ||
-        clock_now_ms() < router->intake_retry_ms || !redis_conn_is_ready(router->intake) ||
+    if (!router->redis_ok || router->stopping || clock_now_ms() < router->intake_retry_ms ||
         redis_conn_pending_bytes(router->commands) > REDIS_CONN_HOLD_BYTES || !has_room(router))
         return;
     (void)snprintf(count, sizeof count, "%u", router->intake_count);
     (void)snprintf(block, sizeof block, "%d", ROUTER_BLOCK_MS);
-    router->intake_reading = redis_command_send(router->intake, on_entries, router, 11, argv);
+    while (router->intake_reads < INTAKE_READS && redis_conn_is_ready(router->intake) &&
+           redis_command_send(router->intake, on_entries, router, 11, argv))
+        router->intake_reads++;
 }
 
 /* --- our own pending entries ------------------------------------------------------------------ */
@@ -145,7 +150,7 @@ static void on_pending_entry(const struct redisReply *reply, void *arg)
     if (!reply || router_refused(router, reply, "pending entry")) {
         router->reconcile_wanted = true;
     } else if (reply_count(reply) > 0) {
-        accept_entry(router, reply_at(reply, 0));
+        accept_entry(router, reply_at(reply, 0), false);
     } else { /* somebody deleted it while it was pending: only the acknowledgement is missing */
         (void)redis_command_send(router->commands, NULL, NULL, 4, ack);
     }

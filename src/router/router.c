@@ -120,7 +120,7 @@ static void on_commands_lost(void *arg)
     router->fetching = 0;
     redis_conn_stop(router->intake);
     redis_conn_stop(router->listen);
-    router->intake_reading = false;
+    router->intake_reads = 0;
     router->listening = false;
 }
 
@@ -133,7 +133,7 @@ static void on_intake_lost(void *arg)
 {
     struct router *router = arg;
 
-    router->intake_reading = false;
+    router->intake_reads = 0;
     router->reconcile_wanted = true; /* a reply that got lost has entries that are ours by now */
 }
 
@@ -198,7 +198,7 @@ static bool is_idle(const struct router *router)
            window_parked_count(&router->window) == 0 && router->moving == 0 &&
            router->fetching == 0 && !router->reconcile_wanted && !router->reconcile_running &&
            !router->shedding && router->queue_length <= router->config.max_queue &&
-           router->intake_reading && router->listening;
+           router->intake_reads > 0 && router->listening;
 }
 
 /* Without work the next thing to do is a heartbeat or a look at the others. */

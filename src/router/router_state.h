@@ -93,7 +93,7 @@ struct router {
     void *core_memory[4];
 
     /* intake.c */
-    bool intake_reading;     /* an XREADGROUP is outstanding */
+    unsigned intake_reads;   /* XREADGROUP calls without an answer */
     unsigned intake_count;   /* COUNT of the next one */
     int64_t intake_retry_ms; /* monotonic: no XREADGROUP before */
     bool reconcile_wanted;   /* our pending entries may hold some that we do not know */

@@ -91,6 +91,14 @@ def test_a_client_that_floods_does_not_hold_the_window_from_the_others(cluster):
     assert max(order.index(o) for o in other) < 40, [order.index(o) for o in other]
 
 
+def test_a_parked_request_is_announced_once(cluster):
+    release = one_busy_node(cluster, window=2)
+    names = [cluster.submit(request_id=f"p{i}", prompt="hi") for i in range(10)]
+    run_all(cluster, names, release)
+    announced = [e["request_id"] for e in cluster.events(event="queued")]
+    assert all(announced.count(name) == 1 for name in names), announced
+
+
 def test_a_flood_of_high_priority_does_not_hold_the_window_either(cluster):
     release = one_busy_node(cluster, window=8)
     flood = [cluster.submit(request_id=f"f{i}", prompt="hi", client="flood", priority="low")
