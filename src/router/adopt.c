@@ -8,10 +8,9 @@
 #include "base.h"
 #include "router_state.h"
 
-#define ADOPT_BATCH           128 /* entries per call: one page of our own pending list */
-#define ADOPT_INTERVAL_MAX_MS 5000
-#define ADOPT_ROUTERS_MAX     1000  /* looked at in one go */
-#define ROUTERS_INTERVAL_MS   60000 /* between two looks at P:routers */
+#define ADOPT_BATCH         128   /* entries per call: one page of our own pending list */
+#define ADOPT_ROUTERS_MAX   1000  /* looked at in one go */
+#define ROUTERS_INTERVAL_MS 60000 /* between two looks at P:routers */
 
 static void on_adopt(const struct redisReply *reply, void *arg)
 {
@@ -70,24 +69,21 @@ static void on_routers(const struct redisReply *reply, void *arg)
 
 int64_t adopt_due_ms(const struct router *router)
 {
-    int64_t grace_ms = router->redis_ok_ms + router->config.node_lost_ms;
-
-    return router->adopt_ms > grace_ms ? router->adopt_ms : grace_ms;
+    return router->adopt_ms;
 }
 
-/* A Redis that has just restarted has forgotten the routers' heartbeats: everybody gets node_lost
- * to show up before anybody is judged. */
+/* With each heartbeat, and soon if there is more. A Redis that has just restarted has forgotten the
+ * routers' heartbeats: everybody gets node_lost to show up before anybody is judged. */
 void adopt_tick(struct router *router)
 {
     const char *consumers[] = {"XINFO", "CONSUMERS", router->keys.requests, GROUP_ROUTERS};
     const char *routers[] = {"HKEYS", router->keys.routers};
     int64_t now_ms = clock_now_ms();
-    int64_t third_ms = router->config.node_lost_ms / 3;
 
-    if (now_ms < adopt_due_ms(router))
+    if (now_ms < router->redis_ok_ms + router->config.node_lost_ms ||
+        (!router->is_beat && now_ms < router->adopt_ms))
         return;
-    router->adopt_ms =
-        now_ms + (third_ms < ADOPT_INTERVAL_MAX_MS ? third_ms : ADOPT_INTERVAL_MAX_MS);
+    router->adopt_ms = INT64_MAX;
     (void)redis_command_send(router->commands, on_consumers, router, 4, consumers);
     if (now_ms < router->routers_ms)
         return;

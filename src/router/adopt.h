@@ -11,7 +11,7 @@ struct router;
 
 void adopt_tick(struct router *router);
 
-/* When the tick has something to do, monotonic. */
+/* When it has something to do that cannot wait for the next heartbeat, monotonic. */
 int64_t adopt_due_ms(const struct router *router);
 
 #endif

@@ -55,7 +55,8 @@ static void presence_send(struct router *router)
 
 void presence_tick(struct router *router)
 {
-    if (clock_now_ms() < router->presence_ms)
+    router->is_beat = clock_now_ms() >= router->presence_ms;
+    if (!router->is_beat)
         return;
     router->presence_ms = clock_now_ms() + presence_interval_ms(router);
     presence_send(router);

@@ -39,7 +39,8 @@ static void become_ready(struct router *router)
 
     router->redis_ok = true;
     router->redis_ok_ms = now_ms;
-    router->presence_ms = router->health_ms = router->lengths_ms = router->adopt_ms = now_ms;
+    router->presence_ms = router->health_ms = router->lengths_ms = now_ms;
+    router->adopt_ms = INT64_MAX;
     router->hold_until_ms = 0;
     fleet_grace(&router->fleet, now_ms + router->config.node_lost_ms);
     log_info("event=redis_ready router=%s", router->id);
@@ -201,15 +202,16 @@ static bool is_idle(const struct router *router)
            router->intake_reads > 0 && router->listening;
 }
 
-/* Without work the next thing to do is a heartbeat or a look at the others. */
+/* Without work the next thing to do is a heartbeat; what else is due by then is done with it: one
+ * wake-up to send it all, one for the answers. */
 static int64_t next_ms(void *arg)
 {
     const struct router *router = arg;
-    int64_t due_ms = sooner(router->presence_ms, router->reconcile_due_ms);
+    int64_t due_ms;
 
     if (!is_idle(router))
         return 0;
-    due_ms = sooner(due_ms, watch_due_ms(router));
+    due_ms = sooner(router->presence_ms, watch_due_ms(router));
     due_ms = sooner(due_ms, adopt_due_ms(router));
     return due_ms - clock_now_ms();
 }

@@ -40,7 +40,9 @@ struct recent_cancel;
 
 #define ROUTER_TICK_MS            100
 #define ROUTER_COMMAND_TIMEOUT_MS 5000
-#define ROUTER_BLOCK_MS           5000
+/* A read that nothing answers wakes us for nothing. That Redis lives the heartbeats tell, that a
+ * connection does the kernel's keepalive. */
+#define ROUTER_BLOCK_MS 60000
 
 /* One kind of trouble that may repeat: told once, then with growing pauses. */
 #define ROUTER_TROUBLES_MAX 32
@@ -133,6 +135,7 @@ struct router {
     /* periodic work: monotonic times of the next one */
     int64_t presence_ms, health_ms, lengths_ms, adopt_ms, sweep_ms, housekeeping_ms, reconcile_ms,
         reconcile_due_ms, routers_ms, service_ms;
+    bool is_beat; /* this tick has sent a heartbeat: what is regular but not urgent rides along */
     bool health_running;
     bool lengths_wanted;  /* some node's was asked for at the last look */
     int64_t queue_length; /* XLEN P:requests, as of the last look */

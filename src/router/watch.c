@@ -120,6 +120,19 @@ static void apply_changes(struct router *router, const struct fleet_change *chan
         apply_change(router, &changes[i]);
 }
 
+/* Who is late, who is lost. */
+static void judge(struct router *router)
+{
+    struct fleet_change changes[CHANGES_MAX];
+    size_t n;
+
+    do {
+        n = fleet_sweep(&router->fleet, both_clocks(router), changes, CHANGES_MAX);
+        apply_changes(router, changes, n);
+    } while (n == CHANGES_MAX);
+    policy_feed_all(router->policy, &router->fleet, clock_now_ms());
+}
+
 static void on_health(const struct redisReply *reply, void *arg)
 {
     struct router *router = arg;
@@ -136,7 +149,7 @@ static void on_health(const struct redisReply *reply, void *arg)
         n = fleet_round_end(&router->fleet, changes, CHANGES_MAX);
         apply_changes(router, changes, n);
     } while (n == CHANGES_MAX);
-    policy_feed_all(router->policy, &router->fleet, clock_now_ms());
+    judge(router);
     router_wake(router);
 }
 
@@ -299,26 +312,18 @@ static int64_t housekeeping_interval_ms(const struct router *router)
 
 int64_t watch_due_ms(const struct router *router)
 {
-    int64_t due_ms =
-        router->health_ms < router->housekeeping_ms ? router->health_ms : router->housekeeping_ms;
-
-    return router->lengths_wanted && router->lengths_ms < due_ms ? router->lengths_ms : due_ms;
+    return router->lengths_wanted ? router->lengths_ms : INT64_MAX;
 }
 
 void watch_tick(struct router *router)
 {
     int64_t now_ms = clock_now_ms();
-    struct fleet_change changes[CHANGES_MAX];
-    size_t n;
 
-    do {
-        n = fleet_sweep(&router->fleet, both_clocks(router), changes, CHANGES_MAX);
-        apply_changes(router, changes, n);
-    } while (n == CHANGES_MAX);
-    policy_feed_all(router->policy, &router->fleet, now_ms);
     if (now_ms >= router->health_ms && !router->health_running) {
         router->health_ms = now_ms + health_interval_ms(router);
         read_health(router);
+    } else if (!router->health_running) {
+        judge(router); /* or by what is about to be read: after a sleep the old is no measure */
     }
     if (now_ms >= router->lengths_ms) {
         router->lengths_ms = now_ms + LENGTHS_INTERVAL_MS;

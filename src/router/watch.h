@@ -12,7 +12,7 @@ struct router;
 
 void watch_tick(struct router *router);
 
-/* When the tick has something to do, monotonic. */
+/* When it has something to do that cannot wait for the next heartbeat, monotonic. */
 int64_t watch_due_ms(const struct router *router);
 
 /* Something about a node has changed: its health is read now. */

@@ -48,16 +48,16 @@ static void on_alive(struct worker *w, const char *version)
     if (poller->failures > 0 || poller->state == OLLAMA_DOWN)
         poller->wants_tags = true;
     poller->failures = 0;
+    poller->is_alive = true;
+    poller->next_version_ms = clock_now_ms() + POLLER_VERSION_MS;
 }
 
 static void on_failure(struct worker *w, const char *why)
 {
     struct poller *poller = &w->poller;
-    int64_t again_ms = clock_now_ms() + POLLER_AGAIN_MS;
 
     if (++poller->failures < POLLER_FAILURES_MAX) {
-        if (again_ms < poller->next_ms)
-            poller->next_ms = again_ms;
+        poller->again_ms = clock_now_ms() + POLLER_AGAIN_MS;
         return;
     }
     if (poller->ps.n > 0) {
@@ -130,6 +130,10 @@ static void take_ps(struct worker *w, const struct http_outcome *outcome)
     bool is_whole = outcome->result == HTTP_OK_COMPLETE;
     struct err err;
 
+    if (!poller->is_alive && !(is_whole && outcome->status == 200)) {
+        ask(w, POLLER_VERSION);
+        return;
+    }
     if (is_whole && outcome->status == 500 && poller->answer.len == 0 &&
         !poller->has_asked_ps_twice) {
         poller->has_asked_ps_twice = true;
@@ -228,17 +232,25 @@ static void ask(struct worker *w, enum poller_step step)
                                             });
 }
 
+static bool is_surely_alive(const struct poller *poller, int64_t now_ms)
+{
+    return poller->state == OLLAMA_UP && poller->failures == 0 && now_ms < poller->next_version_ms;
+}
+
 void poller_tick(struct worker *w, int64_t now_ms)
 {
     struct poller *poller = &w->poller;
 
-    if (poller->step != POLLER_IDLE || (!poller->is_soon && now_ms < poller->next_ms))
+    if (now_ms >= w->beat.next_ms || now_ms >= poller->again_ms)
+        poller->is_soon = true; /* beat_tick() comes later in this tick */
+    if (poller->step != POLLER_IDLE || !poller->is_soon)
         return;
     poller->is_soon = false;
+    poller->again_ms = INT64_MAX;
     poller->has_asked_ps_twice = false;
+    poller->is_alive = false;
     poller->is_ps_fresh = false;
-    poller->next_ms = now_ms + w->config.health_interval_ms;
-    ask(w, POLLER_VERSION);
+    ask(w, is_surely_alive(poller, now_ms) ? POLLER_PS : POLLER_VERSION);
 }
 
 int64_t poller_due_ms(const struct worker *w)
@@ -247,7 +259,7 @@ int64_t poller_due_ms(const struct worker *w)
 
     if (poller->step != POLLER_IDLE)
         return INT64_MAX;
-    return poller->is_soon ? 0 : poller->next_ms;
+    return poller->is_soon ? 0 : poller->again_ms;
 }
 
 void poller_soon(struct worker *w)
@@ -269,6 +281,7 @@ bool poller_is_resident(const struct worker *w, const char *model_name)
 void poller_init(struct worker *w)
 {
     buf_init(&w->poller.answer, POLLER_ANSWER_MAX_BYTES);
+    w->poller.again_ms = INT64_MAX;
 }
 
 void poller_done(struct worker *w)

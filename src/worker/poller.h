@@ -2,10 +2,12 @@
 #define WORKER_POLLER_H
 
 /*
- * Asks Ollama about itself: /api/version (is it alive?), then /api/ps (what is resident?), every
- * health_interval; /api/tags (what is installed?) at the start, every POLLER_TAGS_MS and when
- * somebody wants it. One call at a time. A time-out means busy or unknown, not dead; Ollama is down
- * after POLLER_FAILURES_MAX refusals or strange answers in a row.
+ * Asks Ollama about itself. With each heartbeat /api/ps (what is resident?), whose answer also says
+ * that it is alive; /api/version (is it alive?) before that, if that was not known, if /api/ps gave
+ * no good answer, and every POLLER_VERSION_MS; /api/tags (what is installed?) at the start, every
+ * POLLER_TAGS_MS and when somebody wants it. One call at a time. A time-out means busy or unknown,
+ * not dead; Ollama is down after POLLER_FAILURES_MAX refusals or strange answers of /api/version in
+ * a row.
  */
 
 #include <stdbool.h>
@@ -20,6 +22,7 @@ struct http_call;
 struct worker;
 
 #define POLLER_TIMEOUT_MS       3000
+#define POLLER_VERSION_MS       60000
 #define POLLER_TAGS_MS          60000
 #define POLLER_TAGS_RETRY_MS    5000
 #define POLLER_FAILURES_MAX     2
@@ -34,11 +37,13 @@ struct poller {
     struct buf answer;
     enum ollama_state state;
     unsigned failures;       /* in a row, of /api/version */
+    bool is_alive;           /* /api/version has answered in this round */
     bool is_ps_fresh;        /* /api/ps has answered in this round */
     bool has_asked_ps_twice; /* in this round: an empty 500 is a known race of Ollama's */
     bool wants_tags;
     bool is_soon;
-    int64_t next_ms, next_tags_ms;
+    int64_t again_ms; /* after a failure: the next round, before the next heartbeat */
+    int64_t next_version_ms, next_tags_ms;
     char version[PS_VERSION_MAX]; /* "" until known */
     struct ps ps;
     struct tags tags;

@@ -14,8 +14,10 @@
 
 struct worker;
 
-#define READER_BLOCK_MS   5000
-#define READER_BLOCK_TEXT "5000" /* the same, for the command */
+/* A read that nothing answers wakes us for nothing. That Redis lives the heartbeats tell, that a
+ * connection does the kernel's keepalive. */
+#define READER_BLOCK_MS   60000
+#define READER_BLOCK_TEXT "60000" /* the same, for the command */
 
 struct reader {
     struct redis_conn *conn;

@@ -193,5 +193,5 @@ int64_t reconcile_due_ms(const struct worker *w)
 
     if (reconcile->waiting_ms != 0)
         return reconcile->waiting_ms;
-    return reconcile->is_busy ? INT64_MAX : reconcile->next_ms;
+    return INT64_MAX;
 }

@@ -41,7 +41,8 @@ void reconcile_start(struct worker *w);
 
 void reconcile_tick(struct worker *w, int64_t now_ms);
 
-/* When the tick has something to do, monotonic: 0 at once, INT64_MAX not before something comes. */
+/* When it has something to do that cannot wait for the next heartbeat, monotonic; INT64_MAX: not
+ * before something comes. */
 int64_t reconcile_due_ms(const struct worker *w);
 
 #endif

@@ -18,8 +18,8 @@
 #define hi_calloc(n, size) xcalloc(n, size)
 #include <hiredis/adapters/libevent.h>
 
-#define KEEPALIVE_IDLE_S     15
-#define KEEPALIVE_INTERVAL_S 5
+#define KEEPALIVE_IDLE_S     5 /* a reader may have nothing to say for a minute */
+#define KEEPALIVE_INTERVAL_S 2
 #define KEEPALIVE_PROBES     3
 #define USER_TIMEOUT_MS      10000
 
