@@ -1,12 +1,13 @@
 """The benchmarks. Each is a function from a number of rounds to rows of figures."""
 
 import os
+import re
 import statistics
 import subprocess
 import time
 
 from report import Row
-from stage import binary, cpu_seconds, pss_bytes, stage, wait_until, wakeups
+from stage import SHIPPED_ROUTER, binary, cpu_seconds, pss_bytes, stage, wait_until, wakeups
 
 ZERO_LATENCY = "gemma3:1b,load=0ms,gen_tps=1000000,prompt_tps=100000000,tokens=4"
 # About the bytes of a real explanation.
@@ -64,6 +65,59 @@ def moves(rounds):
             for row, value in zip((rate, cpu), moves_of_router(s, 100, 100_000)):
                 row.values.append(value)
     return [rate, cpu]
+
+
+CALLGRIND = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
+
+
+def collected(log):
+    """What callgrind says at its end."""
+    return int(re.findall(r"Collected : (\d+)", log)[-1])
+
+
+def instructions_of_floor(s, count):
+    s.empty()
+    fleet = s.background("bench-fleet", nodes=100, slots=1024, drain_ms=100)
+    s.fill(count)
+    done = subprocess.run(CALLGRIND + s.argv("floor-moves", {"nodes": 100, "count": count, "depth": 64,
+                                           "why": MOVE_WHY, "events": "yes"}),
+                          capture_output=True, text=True, check=True)
+    fleet.kill()
+    return collected(done.stderr)
+
+
+def instructions_of_router(s, count):
+    s.empty()
+    fleet = s.background("bench-fleet", nodes=100, slots=1024, drain_ms=100)
+    s.fill(count)
+    router = s.new_router("router-1", **SHIPPED_ROUTER, max_queue=10_000_000)
+    router.argv = CALLGRIND + router.argv
+    router.start()
+    wait_until(lambda: moved_all(s), "all have moved", 300)
+    router.stop(60)
+    fleet.kill()
+    return collected(router.log)
+
+
+def instructions_of_decision(nodes, count=2000):
+    once, twice = (collected(subprocess.run(
+        CALLGRIND + [binary("guard"), "decision", str(n), str(nodes)], capture_output=True,
+        text=True, check=True).stderr) for n in (count, 2 * count))
+    return (twice - once) / count
+
+
+def instructions(rounds, count=4000):
+    """Instructions of a move beside hiredis' own, of a decision among 10,000 nodes beside 10."""
+    move = Row("router, per move", "instructions", [], [], 2.0)
+    decision = Row("decision, 10,000 nodes against 10", "instructions", [], [], 2.0)
+    with stage() as s:
+        for _ in range(max(1, rounds // 5)):
+            for measured, to in ((instructions_of_floor, move.floors),
+                                 (instructions_of_router, move.values)):
+                to.append((measured(s, 2 * count) - measured(s, count)) / count)
+            decision.floors.append(instructions_of_decision(10))
+            decision.values.append(instructions_of_decision(10_000))
+    return [move, decision]
 
 
 def routers(rounds):
@@ -343,5 +397,5 @@ def growth_charts(rows):
             ("Router memory", "nodes", "MiB", lines("router"))]
 
 
-ALL = {f.__name__: f for f in (moves, routers, path, latency, first_token, streaming, memory, rest,
+ALL = {f.__name__: f for f in (moves, instructions, routers, path, latency, first_token, streaming, memory, rest,
                                health, start, size, growth)}

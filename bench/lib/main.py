@@ -4,12 +4,14 @@ import argparse
 import json
 import os
 import platform
+import re
+import subprocess
 import sys
 import time
 
 import benches
 import plot
-from report import table
+from report import MARK_BEGIN, MARK_END, markdown, table
 
 
 def parse():
@@ -18,6 +20,10 @@ def parse():
     parser.add_argument("--rounds", type=int, default=5,
                         help="rounds of each, daemon and floor by turns (default 5)")
     parser.add_argument("--json", metavar="FILE", help="write the figures there too")
+    parser.add_argument("--table", metavar="FILE", help="measure nothing: print a file of --json as "
+                        "docs/performance.md shows it, and stop")
+    parser.add_argument("--into", metavar="FILE.md", help="with --table: write it there, between the "
+                        "marks that docs/performance.md has")
     parser.add_argument("--plot", metavar="FILE.svg", help="draw what `growth` has measured")
     parser.add_argument("--list", action="store_true", help="name the benchmarks and stop")
     return parser.parse_args()
@@ -31,11 +37,48 @@ def machine():
                 model = line.split(":", 1)[1].strip()
                 break
     return {"date": time.strftime("%Y-%m-%d"), "cpu": model, "cores": os.cpu_count(),
-            "arch": platform.machine(), "kernel": platform.release()}
+            "arch": platform.machine(), "kernel": platform.release(), "versions": versions(),
+            "commit": said_by("git", "rev-parse", "--short=12", "HEAD")}
+
+
+def said_by(*argv):
+    """The first line that a program prints; "unknown" if it cannot be asked."""
+    try:
+        lines = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return lines[0].strip() if lines else "unknown"
+
+
+def versions():
+    """What the figures depend on beside us."""
+    redis = re.search(r"v=(\S+)", said_by("redis-server", "--version"))
+    found = {"Redis": redis.group(1) if redis else "unknown"}
+    for name in ("hiredis", "libevent", "libcurl"):
+        found[name] = said_by("pkg-config", "--modversion", name)
+    found["gcc"] = said_by("gcc", "-dumpfullversion")
+    return found
+
+
+def put_between_marks(path, text):
+    """Replaces what stands between the marks of report.py in a document."""
+    with open(path, encoding="utf-8") as file:
+        before, rest = file.read().split(MARK_BEGIN)
+    after = rest.split(MARK_END)[1]
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(f"{before}{MARK_BEGIN}\n{text}\n{MARK_END}{after}")
 
 
 def main():
     options = parse()
+    if options.table:
+        with open(options.table, encoding="utf-8") as file:
+            text = markdown(json.load(file))
+        if options.into:
+            put_between_marks(options.into, text)
+        else:
+            print(text)
+        return 0
     if options.list:
         for name, bench in benches.ALL.items():
             print(f"{name:<12} {bench.__doc__.splitlines()[0]}")

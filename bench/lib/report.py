@@ -16,6 +16,12 @@ class Row:
     better: str = "lower"  # or "higher"
     name: str = ""
 
+    @classmethod
+    def from_dict(cls, kept):
+        """The inverse of as_dict()."""
+        return cls(kept["what"], kept["unit"], kept["values"], kept["floors"], kept["bar"],
+                   kept["better"], kept["bench"])
+
     def with_name(self, name):
         self.name = name
         return self
@@ -47,18 +53,38 @@ def number(x):
     return f"{x:.3g}"
 
 
+# Between these docs/performance.md has the table of the recorded run.
+MARK_BEGIN, MARK_END = "<!-- bench/baseline.json begins -->", "<!-- bench/baseline.json ends -->"
+
+HEAD = ("benchmark", "what", "daemon", "floor", "ratio or value", "min to max", "bar", "")
+
+
+def cells(row):
+    figures = row.figures
+    sign = "" if row.bar is None else ("<= " if row.better == "lower" else ">= ")
+    return (row.name, row.what, f"{number(statistics.median(row.values))} {row.unit}".rstrip(),
+            f"{number(statistics.median(row.floors))} {row.unit}" if row.floors else "-",
+            number(statistics.median(figures)), f"{number(min(figures))} to {number(max(figures))}",
+            "-" if row.bar is None else f"{sign}{number(row.bar)}",
+            {None: "", True: "met", False: "MISSED"}[row.ok])
+
+
 def table(rows):
-    head = ("benchmark", "what", "daemon", "floor", "ratio or value", "min to max", "bar", "")
-    lines = [head]
-    for row in rows:
-        figures = row.figures
-        sign = "" if row.bar is None else ("<= " if row.better == "lower" else ">= ")
-        lines.append((row.name, row.what, f"{number(statistics.median(row.values))} {row.unit}",
-                      f"{number(statistics.median(row.floors))} {row.unit}" if row.floors else "-",
-                      number(statistics.median(figures)),
-                      f"{number(min(figures))} to {number(max(figures))}",
-                      "-" if row.bar is None else f"{sign}{number(row.bar)}",
-                      {None: "", True: "ok", False: "MISSED"}[row.ok]))
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    """For a terminal."""
+    lines = [HEAD] + [cells(row) for row in rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(HEAD))]
     return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths)).rstrip()
                      for line in lines)
+
+
+def markdown(kept):
+    """What a file of --json holds, for docs/performance.md: every row but those of the growth,
+    which its picture shows."""
+    rows = [Row.from_dict(row) for row in kept["rows"] if row["bench"] != "growth"]
+    about = kept["machine"]
+    lines = [HEAD, ("---",) * len(HEAD)] + [cells(row) for row in rows]
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    return "\n".join([f"{about['date']}, {about['cpu']}, {about['cores']} cores, Linux "
+                      f"{about['kernel']}, {about['arch']}; {versions}; commit {about['commit']}; "
+                      f"{kept['rounds']} rounds.", ""] +
+                     ["| " + " | ".join(line) + " |" for line in lines])

@@ -28,7 +28,7 @@ class Stage(Cluster):
 
     def tool(self, program, **options):
         """Runs a program of bench/ to its end and returns the JSON that it prints."""
-        argv = self._argv(program, options)
+        argv = self.argv(program, options)
         done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=False, timeout=600)
         if not done.stdout.strip():
             raise RuntimeError(f"{' '.join(argv)}: exit code {done.returncode}, nothing printed")
@@ -36,14 +36,14 @@ class Stage(Cluster):
 
     def background(self, program, **options):
         """Starts a program of bench/ and waits until it says that it is ready."""
-        process = Process(program, self._argv(program, options), self.path(program + ".log"))
+        process = Process(program, self.argv(program, options), self.path(program + ".log"))
         self.others.append(process)
         before = len(process.log) if os.path.exists(process.log_path) else 0
         process.start()
         wait_until(lambda: "ready" in process.log[before:], f"{program} is ready", 120)
         return process
 
-    def _argv(self, program, options):
+    def argv(self, program, options):
         argv = [binary(program)]
         for name, value in {"redis": self.redis.socket, **options}.items():
             if value is not None:
