@@ -48,21 +48,34 @@ void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*
  * A failure that repeats (Redis is down, Ollama refuses) is logged when it begins, then at 1 min,
- * 2 min, 4 min ... at most hourly with the number of repeats, and once when it is over.
+ * 2 min, 4 min ... at most hourly with the number of repeats, and once when it is over. A reason
+ * that is another one than before ("Connection refused", then "LOADING") is a change, and logged at
+ * once; it then repeats at distances of its own. So reasons that take turns are as rare in the log
+ * as one that stays. LOG_REASONS_MAX are told apart; all further ones share the last place.
  *
  *     static struct log_repeat gate;
- *     if (log_repeat_begin(&gate, now_ms)) log_warn("event=redis_down ... repeats=%u",
- * gate.repeats); if (log_repeat_end(&gate))           log_info("event=redis_up after=%u",
- * gate.repeats);
+ *     if (log_repeat_begin(&gate, why, now_ms))
+ *         log_warn("event=redis_down why=%s repeats=%u", why, gate.repeats);
+ *     if (log_repeat_end(&gate))
+ *         log_info("event=redis_up after=%u", gate.repeats);
  */
-struct log_repeat {
-    bool active;
-    unsigned repeats; /* since it began */
-    int64_t next_ms;  /* when the next line is due */
+#define LOG_REASONS_MAX 4
+
+struct log_reason {
+    uint64_t hash;   /* of the words; the last place keeps that of whoever came first */
+    int64_t next_ms; /* when its next line is due */
     int64_t pause_ms;
 };
 
-bool log_repeat_begin(struct log_repeat *gate, int64_t now_ms);
+struct log_repeat {
+    bool active;
+    unsigned repeats; /* since it began, whatever the reason */
+    unsigned n_reasons;
+    struct log_reason reasons[LOG_REASONS_MAX];
+};
+
+/* `why` are the words by which one reason is told from another. True: log it. */
+bool log_repeat_begin(struct log_repeat *gate, const char *why, int64_t now_ms);
 bool log_repeat_end(struct log_repeat *gate);
 
 #endif

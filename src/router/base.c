@@ -39,7 +39,7 @@ bool router_refused(struct router *router, const struct redisReply *reply, const
         return false;
     }
     metrics_word(&router->metrics.redis_errors, span_str(what));
-    if (log_repeat_begin(gate, clock_now_ms())) {
+    if (log_repeat_begin(gate, error, clock_now_ms())) {
         log_warn("event=redis_refuses what=\"%s\" error=\"%s\" times=%u", what, error,
                  gate->repeats);
     }
@@ -52,7 +52,7 @@ void router_trouble(struct router *router, const char *event, const char *why)
 {
     struct log_repeat *gate = trouble_gate(router, event);
 
-    if (log_repeat_begin(gate, clock_now_ms()))
+    if (log_repeat_begin(gate, why, clock_now_ms()))
         log_warn("event=%s why=\"%s\" times=%u", event, why, gate->repeats);
 }
 

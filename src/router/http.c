@@ -264,9 +264,10 @@ static void try_listening(struct http *http)
         run(http);
         return;
     }
-    if (log_repeat_begin(&http->failed, clock_now_ms())) {
-        log_warn("event=http_failed listen=%s why=\"%s\" repeats=%u", setting,
-                 fd < 0 ? strerror(-fd) : "libmicrohttpd did not start", http->failed.repeats);
+    const char *why = fd < 0 ? strerror(-fd) : "libmicrohttpd did not start";
+    if (log_repeat_begin(&http->failed, why, clock_now_ms())) {
+        log_warn("event=http_failed listen=%s why=\"%s\" repeats=%u", setting, why,
+                 http->failed.repeats);
     }
     set_timer(http, HTTP_RETRY_MS);
 }

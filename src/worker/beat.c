@@ -88,12 +88,11 @@ static void call_routers(struct worker *w)
 static void tell_refused(struct worker *w, const struct redisReply *reply)
 {
     struct log_repeat *refused = &w->beat.refused;
-    const char *why = reply_error(reply);
+    const char *error = reply_error(reply);
+    const char *why = error ? error : "an answer that was not expected";
 
-    if (log_repeat_begin(refused, clock_now_ms())) {
-        log_warn("event=redis_refused what=beat why=\"%s\" repeats=%u",
-                 why ? why : "an answer that was not expected", refused->repeats);
-    }
+    if (log_repeat_begin(refused, why, clock_now_ms()))
+        log_warn("event=redis_refused what=beat why=\"%s\" repeats=%u", why, refused->repeats);
     session_mend(w, reply);
 }
 

@@ -17,12 +17,12 @@
 void publish_refused(struct job *job, const char *what, const struct redisReply *reply)
 {
     struct worker *w = job->worker;
-    const char *why = reply_error(reply);
+    const char *error = reply_error(reply);
+    const char *why = error ? error : "an answer that was not expected";
 
-    if (log_repeat_begin(&w->jobs.refused, clock_now_ms())) {
+    if (log_repeat_begin(&w->jobs.refused, why, clock_now_ms())) {
         log_warn("event=job_refused what=%s request_id=%s why=\"%s\" repeats=%u", what,
-                 job->request_id, why ? why : "an answer that was not expected",
-                 w->jobs.refused.repeats);
+                 job->request_id, why, w->jobs.refused.repeats);
     }
     session_mend(w, reply);
 }

@@ -65,7 +65,7 @@ bool reader_took(struct reader *reader, struct worker *w, const struct redisRepl
             log_info("event=redis_obeys what=%s after=%u", reader->role, reader->refused.repeats);
         return true;
     }
-    if (log_repeat_begin(&reader->refused, now_ms)) {
+    if (log_repeat_begin(&reader->refused, reply_error(reply), now_ms)) {
         log_warn("event=redis_refused what=%s why=\"%s\" repeats=%u", reader->role,
                  reply_error(reply), reader->refused.repeats);
     }

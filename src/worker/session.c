@@ -55,11 +55,12 @@ static bool session_step(struct session *session, enum session_event event)
 void session_refused(struct worker *w, const char *what, const struct redisReply *reply)
 {
     struct session *session = &w->session;
-    const char *why = reply_error(reply);
+    const char *error = reply_error(reply);
+    const char *why = error ? error : "an answer that was not expected";
 
-    if (log_repeat_begin(&session->refused, clock_now_ms())) {
-        log_warn("event=redis_refused what=%s why=\"%s\" repeats=%u", what,
-                 why ? why : "an answer that was not expected", session->refused.repeats);
+    if (log_repeat_begin(&session->refused, why, clock_now_ms())) {
+        log_warn("event=redis_refused what=%s why=\"%s\" repeats=%u", what, why,
+                 session->refused.repeats);
     }
     session->retry_ms = clock_now_ms() + SESSION_RETRY_MS;
     session_mend(w, reply);

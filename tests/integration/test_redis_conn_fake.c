@@ -320,6 +320,43 @@ static void test_the_password_is_never_logged_even_if_the_server_quotes_it(void 
     assert_null(strstr(first + 1, "event=redis_down")); /* once, not once a try */
 }
 
+static unsigned count(const char *text, const char *word)
+{
+    unsigned n = 0;
+
+    for (; (text = strstr(text, word)) != NULL; text++)
+        n++;
+    return n;
+}
+
+static const char *loading_then_full(const char *command, unsigned connection)
+{
+    if (connection <= 5)
+        return connection % 2 == 1 ? "-LOADING Redis is loading the dataset in memory\r\n"
+                                   : "-ERR max number of clients reached\r\n";
+    return healthy(command);
+}
+
+static void test_another_reason_for_being_down_is_logged_at_once_and_each_but_once(void **state)
+{
+    struct capture capture;
+    struct probe probe;
+    struct fake fake;
+
+    (void)state;
+    capture_begin(&capture);
+    fake_start(&fake, &probe, loading_then_full, 2000);
+    probe_wait_ready(&probe);
+    fake_stop(&fake, &probe);
+    capture_end(&capture);
+    assert_int_equal(fake.connections, 6);
+    assert_int_equal(count(capture.text, "event=redis_down"), 2);
+    assert_int_equal(count(capture.text, "LOADING"), 1);
+    assert_int_equal(count(capture.text, "max number of clients"), 1);
+    assert_int_equal(count(capture.text, "event=redis_up conn="), 1);
+    assert_non_null(strstr(capture.text, " after=4"));
+}
+
 /* A listener whose backlog is full: the kernel drops our SYN. */
 static int deaf_listener(int ret_fillers[2], uint16_t *ret_port)
 {
@@ -370,6 +407,7 @@ int main(void)
         cmocka_unit_test(test_answers_that_nobody_asked_for_end_the_connection_only),
         cmocka_unit_test(test_a_greeting_without_an_answer_is_given_up),
         cmocka_unit_test(test_the_password_is_never_logged_even_if_the_server_quotes_it),
+        cmocka_unit_test(test_another_reason_for_being_down_is_logged_at_once_and_each_but_once),
         cmocka_unit_test(test_a_connect_without_an_answer_is_given_up_after_a_second),
     };
 

@@ -114,7 +114,7 @@ static void test_a_failure_that_repeats_is_logged_at_growing_distances(void **st
     (void)state;
     assert_false(log_repeat_end(&gate));
     for (int64_t now_ms = 5; now_ms <= 5 + 250 * minute; now_ms += 1000) {
-        if (log_repeat_begin(&gate, now_ms))
+        if (log_repeat_begin(&gate, "refused", now_ms))
             logged[n++] = (now_ms - 5) / minute;
     }
     static const int64_t want[] = {0, 1, 2, 4, 8, 16, 32, 64, 124, 184, 244}; /* minutes */
@@ -125,8 +125,47 @@ static void test_a_failure_that_repeats_is_logged_at_growing_distances(void **st
     assert_true(log_repeat_end(&gate));
     assert_int_equal(gate.repeats, 250 * 60); /* for the line that says it is over */
     assert_false(log_repeat_end(&gate));
-    assert_true(log_repeat_begin(&gate, 0)); /* the next failure starts afresh */
+    assert_true(log_repeat_begin(&gate, "refused", 0)); /* the next failure starts afresh */
     assert_int_equal(gate.repeats, 0);
+}
+
+static void test_another_reason_is_logged_at_once(void **state)
+{
+    struct log_repeat gate = {0};
+
+    (void)state;
+    assert_true(log_repeat_begin(&gate, "refused", 0));
+    assert_false(log_repeat_begin(&gate, "refused", 1000));
+    assert_true(log_repeat_begin(&gate, "loading", 2000));
+    assert_int_equal(gate.repeats, 2);
+    assert_false(log_repeat_begin(&gate, "loading", 3000));
+    assert_false(log_repeat_begin(&gate, "refused", 4000)); /* told a moment ago */
+    assert_true(log_repeat_begin(&gate, "refused", 60000));
+    assert_true(log_repeat_end(&gate));
+    assert_true(log_repeat_begin(&gate, "loading", 61000)); /* the next failure starts afresh */
+}
+
+/* Every reason of `n` in turn, one a second for four hours: how many lines that makes. */
+static unsigned lines_of(unsigned n)
+{
+    struct log_repeat gate = {0};
+    unsigned lines = 0;
+    char why[16];
+
+    for (unsigned i = 0; i < 4 * 3600; i++) {
+        (void)snprintf(why, sizeof why, "reason %u", i % n);
+        lines += log_repeat_begin(&gate, why, (int64_t)i * 1000);
+    }
+    return lines;
+}
+
+static void test_reasons_that_take_turns_do_not_flood_the_log(void **state)
+{
+    (void)state;
+    assert_int_equal(lines_of(1), 10); /* at 0, 1, 2, 4, 8, 16, 32, 64, 124, 184 minutes */
+    assert_int_equal(lines_of(2), 2 * 10);
+    assert_int_equal(lines_of(LOG_REASONS_MAX), LOG_REASONS_MAX * 10);
+    assert_int_equal(lines_of(5 * 3600), 3 + 10); /* never the same again */
 }
 
 int main(void)
@@ -138,6 +177,8 @@ int main(void)
         cmocka_unit_test(test_a_clients_bytes_can_neither_break_nor_forge_a_line),
         cmocka_unit_test(test_a_long_line_is_cut_and_still_one_line),
         cmocka_unit_test(test_a_failure_that_repeats_is_logged_at_growing_distances),
+        cmocka_unit_test(test_another_reason_is_logged_at_once),
+        cmocka_unit_test(test_reasons_that_take_turns_do_not_flood_the_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/span.h"
 
 #include "log_journal.h"
 #include "log_line.h"
@@ -204,18 +205,42 @@ void log_debug(const char *fmt, ...)
     va_end(ap);
 }
 
-bool log_repeat_begin(struct log_repeat *gate, int64_t now_ms)
+/* The place of a reason, a new one if it has none. *ret_is_new: it has just been given one. */
+static struct log_reason *reason_place(struct log_repeat *gate, uint64_t hash, bool *ret_is_new)
 {
-    if (!gate->active) {
-        *gate = (struct log_repeat){
-            .active = true, .next_ms = now_ms + REPEAT_FIRST_MS, .pause_ms = REPEAT_FIRST_MS};
+    unsigned i = 0;
+
+    while (i < gate->n_reasons && gate->reasons[i].hash != hash)
+        i++;
+    *ret_is_new = i == gate->n_reasons && i < LOG_REASONS_MAX;
+    if (i == LOG_REASONS_MAX)
+        i--;
+    if (*ret_is_new)
+        gate->reasons[gate->n_reasons++].hash = hash;
+    return &gate->reasons[i];
+}
+
+bool log_repeat_begin(struct log_repeat *gate, const char *why, int64_t now_ms)
+{
+    bool is_new;
+
+    if (gate->active) {
+        gate->repeats++;
+    } else {
+        *gate = (struct log_repeat){.active = true};
+    }
+
+    struct log_reason *reason = reason_place(gate, span_hash(span_str(why)), &is_new);
+    if (is_new) {
+        reason->next_ms = now_ms + REPEAT_FIRST_MS;
+        reason->pause_ms = REPEAT_FIRST_MS;
         return true;
     }
-    gate->repeats++;
-    if (now_ms < gate->next_ms)
+    if (now_ms < reason->next_ms)
         return false;
-    gate->next_ms = now_ms + gate->pause_ms;
-    gate->pause_ms = gate->pause_ms * 2 < REPEAT_LAST_MS ? gate->pause_ms * 2 : REPEAT_LAST_MS;
+    reason->next_ms = now_ms + reason->pause_ms;
+    reason->pause_ms =
+        reason->pause_ms * 2 < REPEAT_LAST_MS ? reason->pause_ms * 2 : REPEAT_LAST_MS;
     return true;
 }
 

@@ -99,7 +99,7 @@ static void log_down(struct redis_conn *conn, int64_t delay_ms)
 {
     const struct redis_url *url = conn->config.url;
 
-    if (log_repeat_begin(&conn->down, clock_now_ms())) {
+    if (log_repeat_begin(&conn->down, conn->why, clock_now_ms())) {
         log_warn("event=redis_down conn=%s server=%s why=\"%s\" repeats=%u retry_ms=%lld",
                  conn->config.name, url->path[0] ? url->path : url->host, conn->why,
                  conn->down.repeats, (long long)delay_ms);
