@@ -30,6 +30,7 @@
 struct connection {
     int fd; /* -1: unused */
     int64_t since_ms;
+    struct in6_addr from; /* of IPv4 the first four bytes, the rest is zero */
 };
 
 struct http {
@@ -121,27 +122,61 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 
 /* --- connections that stay too long ----------------------------------------------------------- */
 
+static struct in6_addr address_of(const struct sockaddr *sa)
+{
+    struct in6_addr address = {0};
+
+    if (sa->sa_family == AF_INET)
+        memcpy(&address, &((const struct sockaddr_in *)(const void *)sa)->sin_addr, 4);
+    if (sa->sa_family == AF_INET6)
+        address = ((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr;
+    return address;
+}
+
+static void connection_keep(struct http *http, struct MHD_Connection *connection,
+                            void **of_connection)
+{
+    const union MHD_ConnectionInfo *fd =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const union MHD_ConnectionInfo *from =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+
+    for (size_t i = 0; fd && from && i < HTTP_CONNECTIONS_MAX; i++) {
+        struct connection *slot = &http->connections[i];
+        if (slot->fd < 0) {
+            *slot =
+                (struct connection){fd->connect_fd, clock_now_ms(), address_of(from->client_addr)};
+            *of_connection = slot;
+            return;
+        }
+    }
+}
+
 static void on_connection(void *arg, struct MHD_Connection *connection, void **of_connection,
                           enum MHD_ConnectionNotificationCode what)
 {
     struct http *http = arg;
     struct connection *slot = *of_connection;
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 
-    if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
-        if (slot)
-            slot->fd = -1;
-        return;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        connection_keep(http, connection, of_connection);
+    } else if (slot) {
+        slot->fd = -1;
     }
-    for (size_t i = 0; info && i < HTTP_CONNECTIONS_MAX; i++) {
-        slot = &http->connections[i];
-        if (slot->fd < 0) {
-            *slot = (struct connection){info->connect_fd, clock_now_ms()};
-            *of_connection = slot;
-            return;
-        }
+}
+
+/* How old this connection may become: little if one more, of its address or of all, had no room. */
+static int64_t lifetime_ms(const struct http *http, const struct connection *one)
+{
+    size_t all = 0, of_address = 0;
+
+    for (size_t i = 0; i < HTTP_CONNECTIONS_MAX; i++) {
+        const struct connection *slot = &http->connections[i];
+        all += slot->fd >= 0;
+        of_address += slot->fd >= 0 && memcmp(&slot->from, &one->from, sizeof one->from) == 0;
     }
+    bool is_crowded = all == HTTP_CONNECTIONS_MAX || of_address >= HTTP_PER_ADDRESS_MAX;
+    return is_crowded ? HTTP_CROWDED_MS : HTTP_LIFETIME_MS;
 }
 
 /* libmicrohttpd's time-out is for silence; a client that sends a byte now and then would stay. */
@@ -151,7 +186,7 @@ static void cut_old(struct http *http)
 
     for (size_t i = 0; i < HTTP_CONNECTIONS_MAX; i++) {
         const struct connection *slot = &http->connections[i];
-        if (slot->fd >= 0 && now_ms - slot->since_ms > HTTP_LIFETIME_MS)
+        if (slot->fd >= 0 && now_ms - slot->since_ms > lifetime_ms(http, slot))
             (void)shutdown(slot->fd, SHUT_RDWR); /* libmicrohttpd closes it */
     }
 }
@@ -236,6 +271,7 @@ static bool start_daemon(struct http *http, int fd)
         MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, http,
                          MHD_OPTION_EXTERNAL_LOGGER, log_trouble, NULL, MHD_OPTION_LISTEN_SOCKET,
                          fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
+                         MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)HTTP_PER_ADDRESS_MAX,
                          MHD_OPTION_CONNECTION_MEMORY_LIMIT, HTTP_MEMORY_BYTES,
                          MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(HTTP_LIFETIME_MS / 1000),
                          MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_END);

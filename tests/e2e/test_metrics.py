@@ -170,6 +170,30 @@ def test_swaps_and_preloads_of_a_node_are_exported(cluster):
     wait_until(lambda: value("orion_node_preloads_total") == 1, "the preload is counted")
 
 
+def test_an_end_that_redis_did_not_take_is_counted(cluster):
+    router = cluster.router(http_listen=ANY_PORT)
+    sims = [cluster.sim("gemma3:1b,load=1ms,gen_tps=40,prompt_tps=1e6,tokens=20") for _ in range(2)]
+    for i, sim in enumerate(sims, 1):
+        cluster.worker(f"pi-{i}", sim)
+
+    def refused(node):
+        return page(router).value("orion_node_refused_ends_total", node=node)
+
+    request = cluster.submit(prompt="hi")  # not streamed: the end is the first thing it writes
+    node = cluster.wait_running(request)
+    assert refused("pi-1") == refused("pi-2") == 0
+    cluster.daemon(node).freeze()
+    other = cluster.read_reply(request).node
+    assert other != node
+    # Meanwhile its Ollama has said everything: it wakes up with a whole answer in its hands.
+    wait_until(lambda: sims[int(node[-1]) - 1].running() == 0, "the answer is complete")
+    cluster.daemon(node).thaw()
+    wait_until(lambda: refused(node) == 1, "its end was refused, and is counted")
+    assert refused(other) == 0
+    assert f"event=job_done request_id={request} " in cluster.daemon(node).log
+    assert page(router).value("orion_requests_total", **DONE) == 1
+
+
 def test_a_thousand_nodes_do_not_make_a_page_without_end(cluster):
     router = cluster.router(http_listen=ANY_PORT)
     now_ms = cluster.db.time()[0] * 1000
@@ -280,6 +304,69 @@ def test_connections_that_never_end_are_cut_and_do_not_keep_others_out(cluster):
         one.close()
     wait_until(lambda: router.fds() <= fds, "nothing is left", 30)
     assert cluster.ask().text
+
+
+def serves_from(where, source):
+    """Is a client of that address, of this machine, served?"""
+    parts = urllib.parse.urlparse(where)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=1 * SLOW,
+                                            source_address=(source, 0))
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def hang(where, source):
+    """A connection from that address whose request never ends."""
+    parts = urllib.parse.urlparse(where)
+    one = socket.create_connection((parts.hostname, parts.port), timeout=30 * SLOW,
+                                   source_address=(source, 0))
+    one.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+    return one
+
+
+def is_cut(one):
+    one.setblocking(False)
+    try:
+        return one.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def test_one_address_that_hangs_cannot_keep_others_out(cluster):
+    router = cluster.router(http_listen=ANY_PORT)
+    where, fds = address(router), router.fds()
+    slow = [hang(where, "127.0.0.2") for _ in range(24)]
+    stays_true(lambda: router.fds() <= fds + 8 + 1, "of one address there are at most 8", 0.5)
+    assert serves_from(where, "127.0.0.3")
+    wait_until(lambda: all(map(is_cut, slow)), "none of them stays")
+    for one in slow:
+        one.close()
+
+
+def test_many_addresses_that_hang_keep_others_out_for_a_moment_only(cluster):
+    router = cluster.router(http_listen=ANY_PORT)
+    where = address(router)
+    slow = [hang(where, f"127.0.1.{i}") for i in range(1, 17)]
+    # Less than the 10 s after which each of them is cut in any case.
+    wait_until(lambda: serves_from(where, "127.0.0.3"), "another one is served", 8)
+    for one in slow:
+        one.close()
+
+
+def test_the_address_that_hangs_is_served_itself_after_a_moment(cluster):
+    router = cluster.router(http_listen=ANY_PORT)
+    where = address(router)
+    slow = [hang(where, "127.0.0.2") for _ in range(8)]
+    wait_until(lambda: serves_from(where, "127.0.0.2"), "it is served", 8)
+    for one in slow:
+        one.close()
 
 
 @pytest.mark.parametrize("request_, status", [
