@@ -35,6 +35,8 @@ struct span beat_encode(struct worker *w)
         .sizes = sizes,
         .loading = preload_model(w),
         .sessions_max = warm_sessions_per_model(poller->version, (int)w->config.slots),
+        .knows_keep = ps_keeps(&poller->ps) != PS_KEEP_UNKNOWN,
+        .keeps_models = ps_keeps(&poller->ps) == PS_KEEP_FOR_EVER,
         .suspect = {suspect, w->probe.n},
         .available = availability_is_ok(availability),
         .reason = availability_reason_name(availability->reason),

@@ -2,11 +2,12 @@
 
 import json
 import os
+import re
 import signal
 
 import pytest
 
-from cluster import CHAT, SLOW_CHAT, wait_until
+from cluster import CHAT, OTHER, SLOW_CHAT, wait_until
 from ctl import Terminal, ctl, finish, start
 
 ANSWER = "tok0 tok1 tok2 tok3 tok4 tok5 tok6 tok7 tok8 tok9 tok10 tok11\n"
@@ -43,6 +44,23 @@ def test_progress_and_figures_are_told_on_stderr(fleet):
     assert run.out == ANSWER
     assert "gets it" in run.err and "12 tokens" in run.err and "waited" in run.err
     assert ctl(fleet, "submit", "-m", "gemma3:1b", "--progress", "--quiet", "Why?").err == ""
+
+
+def test_queue_position_and_eta_are_shown_while_it_waits(cluster):
+    cluster.router()
+    cluster.worker("pi-1", cluster.sim(SLOW_CHAT, OTHER))
+    cluster.ask(model="qwen2.5:0.5b")  # how long an answer takes is known from here on
+    running = cluster.submit(prompt="long")
+    cluster.wait_running(running)
+    before = [cluster.submit(prompt="x") for _ in range(2)]
+    with Terminal(cluster, "submit", "-m", "gemma3:1b", "--id", "asked", "Why?") as terminal:
+        terminal.wait_for(lambda: re.search(r"queued, 2 before it, about [0-9.]+(ms|s|m)",
+                                            terminal.text))
+        cluster.cancel("asked")
+        assert terminal.wait() == 1
+    for request_id in (*before, running):
+        cluster.cancel(request_id)
+        cluster.read_reply(request_id)
 
 
 def test_json_is_the_last_entry_or_every_entry(fleet):

@@ -240,6 +240,20 @@ def test_doctor_finds_what_is_wrong_with_nodes(cluster):
     assert old.alive and down.alive
 
 
+def test_doctor_finds_an_ollama_that_forgets_its_models(cluster):
+    cluster.router()
+    cluster.worker("pi-1", cluster.sim())
+    assert cluster.health("pi-1")["keeps_models"] is None  # nothing is in memory yet
+    cluster.ask()
+    wait_until(lambda: cluster.health("pi-1")["keeps_models"] is False, "it is published")
+    assert any("forgets a model" in f and "OLLAMA_KEEP_ALIVE=-1" in f
+               for f in findings(cluster, "warning", "pi-1"))
+    cluster.worker("pi-2", cluster.sim(keep_alive="-1s"))
+    ctl(cluster, "preload", "gemma3:1b", "--node", "pi-2")
+    wait_until(lambda: cluster.health("pi-2")["keeps_models"] is True, "it is published")
+    assert not any("forgets" in f for f in findings(cluster, "warning", "pi-2"))
+
+
 def test_doctor_without_a_router(cluster):
     assert any("nothing is given to a node" in f for f in findings(cluster, "bad", "routers"))
     assert any("there is none" in f for f in findings(cluster, "bad", "nodes"))

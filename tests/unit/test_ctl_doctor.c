@@ -247,6 +247,21 @@ static void test_versions_of_ollama(void **state)
     }
 }
 
+static void test_an_ollama_that_forgets_its_models(void **state)
+{
+    struct seen_node node = {
+        .id = span_str("pi-1"), .json = span_str("{}"), .n_installed = 1, .keeps_models = 0};
+
+    (void)state;
+    doctor_node(doctor, &node);
+    assert_true(found(FINDING_WARN, "forgets a model"));
+    for (node.keeps_models = -1; node.keeps_models <= 1; node.keeps_models += 2) {
+        memset(doctor, 0, sizeof *doctor);
+        doctor_node(doctor, &node);
+        assert_false(found(FINDING_WARN, "forgets a model"));
+    }
+}
+
 static void test_this_machine(void **state)
 {
     static const char list[] = "PATH=/bin\0OLLAMA_KEEP_ALIVE=-1\0XOLLAMA_NUM_PARALLEL=1\0"
@@ -286,10 +301,15 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_a_good_redis),    TEST(test_a_bad_redis),
-        TEST(test_who_may_connect), TEST(test_settings_and_clock),
-        TEST(test_the_made_fleet),  TEST(test_versions_of_ollama),
-        TEST(test_this_machine),    TEST(test_more_findings_than_there_is_room_for),
+        TEST(test_a_good_redis),
+        TEST(test_a_bad_redis),
+        TEST(test_who_may_connect),
+        TEST(test_settings_and_clock),
+        TEST(test_the_made_fleet),
+        TEST(test_versions_of_ollama),
+        TEST(test_this_machine),
+        TEST(test_an_ollama_that_forgets_its_models),
+        TEST(test_more_findings_than_there_is_room_for),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

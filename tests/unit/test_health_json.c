@@ -70,7 +70,7 @@ static void test_a_node_that_knows_nothing_says_null(void **state)
     static const char *const unknown[] = {
         "cpu_percent",   "ram_percent",     "ram_used_mb",    "ram_total_mb", "temp_c",
         "throttled",     "under_voltage",   "freq_capped",    "board",        "boot_id",
-        "swap_in_per_s", "memory_pressure", "ollama_version", "uptime_s",
+        "swap_in_per_s", "memory_pressure", "ollama_version", "uptime_s",     "keeps_models",
     };
 
     (void)state;

@@ -48,6 +48,39 @@ static void test_ps_of_a_node_with_one_model(void **state)
     assert_null(ps_find(&ps, "llama3.2"));
 }
 
+static void test_the_year_of_expires_at_tells_how_models_are_kept(void **state)
+{
+    static const struct {
+        const char *times[2];
+        enum ps_keep keeps;
+    } rows[] = {
+        {{"2026-08-21T14:05:33.123456789+01:00", NULL}, PS_KEEP_FOR_A_WHILE},
+        {{"2318-12-04T03:11:02.5Z", NULL}, PS_KEEP_FOR_EVER},
+        {{"2318-12-04T03:11:02.5Z", "2026-08-21T14:05:33Z"}, PS_KEEP_FOR_A_WHILE},
+        {{"0001-01-01T00:00:00Z", "2318-12-04T03:11:02.5Z"}, PS_KEEP_FOR_EVER},
+        {{"0001-01-01T00:00:00Z", NULL}, PS_KEEP_UNKNOWN},
+        {{"soon", NULL}, PS_KEEP_UNKNOWN},
+        {{"23180-12-04T03:11:02Z", NULL}, PS_KEEP_UNKNOWN},
+        {{"", NULL}, PS_KEEP_UNKNOWN},
+    };
+    char body[256];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const char *second = rows[i].times[1];
+        (void)snprintf(body, sizeof body,
+                       "{\"models\":[{\"name\":\"a\",\"expires_at\":\"%s\"}%s%s%s]}",
+                       rows[i].times[0], second ? ",{\"name\":\"b\",\"expires_at\":\"" : "",
+                       second ? second : "", second ? "\"}" : "");
+        decodes_ps(body);
+        assert_int_equal(ps_keeps(&ps), rows[i].keeps);
+    }
+    decodes_ps("{\"models\":[{\"name\":\"a\"}]}");
+    assert_int_equal(ps_keeps(&ps), PS_KEEP_UNKNOWN);
+    decodes_ps("{\"models\":[]}");
+    assert_int_equal(ps_keeps(&ps), PS_KEEP_UNKNOWN);
+}
+
 static void test_no_models_is_an_empty_list(void **state)
 {
     static const char *const bodies[] = {"{\"models\":[]}", "{\"models\":null}",
@@ -219,6 +252,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ps_of_a_node_with_one_model),
+        cmocka_unit_test(test_the_year_of_expires_at_tells_how_models_are_kept),
         cmocka_unit_test(test_no_models_is_an_empty_list),
         cmocka_unit_test(test_names_are_canonical_and_taken_once),
         cmocka_unit_test(test_members_that_are_null_missing_or_wrong_are_passed_over),

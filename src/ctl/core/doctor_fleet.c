@@ -152,6 +152,13 @@ static void check_models(struct doctor *doctor, const struct seen_node *node, co
         doctor_find(doctor, FINDING_WARN, id, "`ollama pull MODEL` there",
                     "no model is installed: it can answer nothing");
     }
+    if (node->keeps_models == 0) {
+        doctor_find(doctor, FINDING_WARN, id,
+                    "OLLAMA_KEEP_ALIVE=-1 in Ollama's unit there (the drop-in ollama.service.d of "
+                    "orion has it)",
+                    "its Ollama forgets a model when nobody asks for it: the next request waits "
+                    "until it is loaded again");
+    }
     if (node->n_resident > 1) {
         doctor_find(doctor, FINDING_NOTE, id, "OLLAMA_MAX_LOADED_MODELS=1 on a Pi",
                     "%zu models are in memory at once", node->n_resident);

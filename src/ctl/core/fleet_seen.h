@@ -49,6 +49,7 @@ struct seen_node {
     double temp_c, cpu_pct, ram_pct, pressure_pct, swap_per_s; /* or SEEN_UNKNOWN */
     double ram_used_mb, ram_total_mb, uptime_s;
     int throttled, under_voltage, freq_capped; /* 0, 1, or -1: unknown */
+    int keeps_models;                          /* likewise: for ever */
     int64_t slots, in_flight;                  /* what the worker says; -1 unknown */
     int64_t last_seen_ms, age_ms;              /* Redis time; how long ago */
     int64_t length;                            /* of its stream; -1 unknown */

@@ -98,6 +98,7 @@ static void board_decode(struct span object, struct seen_node *ret)
     ret->throttled = flag(object, "throttled");
     ret->under_voltage = flag(object, "under_voltage");
     ret->freq_capped = flag(object, "freq_capped");
+    ret->keeps_models = flag(object, "keeps_models");
     text(object, "board", ret->board, sizeof ret->board);
     text(object, "ollama_version", ret->ollama_version, sizeof ret->ollama_version);
     text(object, "agent_version", ret->agent_version, sizeof ret->agent_version);

@@ -219,6 +219,7 @@ bool health_encode(const struct health *health, struct buf *out)
     add_sizes(out, health);
     add_text(out, "loading", span_str(health->loading ? health->loading : ""));
     add_integer(out, "sessions_max", (int64_t)health->sessions_max);
+    add_flag(out, "keeps_models", health->knows_keep, health->keeps_models);
     add_text(out, "agent_version", span_str(health->agent_version));
     add_text(out, "ollama_version", span_str(health->ollama_version));
     add_counters(out, health);

@@ -14,8 +14,9 @@
  * (models that hung here and have not been cleared) and `epoch`, and in `rates` `hits` (prompts
  * served from the prefix cache); `sizes_mb`
  * (MiB on disk by installed model), `loading` (the model being loaded ahead of need, or null) and
- * `sessions_max` (conversations of one model whose caches stay warm); `counters`
- * (what this process has counted since it started).
+ * `sessions_max` (conversations of one model whose caches stay warm); `keeps_models` (whether
+ * Ollama keeps what is in memory for ever); `counters` (what this process has counted since it
+ * started).
  */
 
 #include <stdbool.h>
@@ -49,6 +50,7 @@ struct health {
     const int64_t *sizes; /* bytes on disk of the installed ones, in order; NULL or 0: not known */
     const char *loading;  /* model being loaded ahead of need; NULL: none */
     size_t sessions_max;  /* conversations of one model that stay warm */
+    bool knows_keep, keeps_models; /* ps_keeps() */
     bool available;
     const char *reason; /* availability_reason_name() */
     int slots;

@@ -7,7 +7,9 @@
 #include "common/err.h"
 
 /* The largest double below which every integer is exact. */
-#define EXACT_MAX 9007199254740992.0
+#define EXACT_MAX     9007199254740992.0
+
+#define FOR_EVER_YEAR 2200 /* no clock and no keep_alive that somebody means reaches beyond it */
 
 /* Parses a body that must be one JSON object and nothing else. The caller deletes *ret. */
 static int parse_object(struct span body, const char *what, cJSON **ret, struct err *err)
@@ -122,6 +124,31 @@ const struct ps_model *ps_find(const struct ps *ps, const char *name)
     return NULL;
 }
 
+/* From "2026-08-21T14:05:33.123456789+01:00". */
+static enum ps_keep read_keep(const cJSON *entry)
+{
+    const char *text = read_text(entry, "expires_at");
+    int64_t year;
+
+    if (strspn(text, "0123456789") != 4 || text[4] != '-' ||
+        !span_to_i64((struct span){text, 4}, &year) || year < 1970)
+        return PS_KEEP_UNKNOWN;
+    return year > FOR_EVER_YEAR ? PS_KEEP_FOR_EVER : PS_KEEP_FOR_A_WHILE;
+}
+
+enum ps_keep ps_keeps(const struct ps *ps)
+{
+    enum ps_keep keeps = PS_KEEP_UNKNOWN;
+
+    for (size_t i = 0; i < ps->n; i++) {
+        if (ps->models[i].keep == PS_KEEP_FOR_A_WHILE)
+            return PS_KEEP_FOR_A_WHILE;
+        if (ps->models[i].keep == PS_KEEP_FOR_EVER)
+            keeps = PS_KEEP_FOR_EVER;
+    }
+    return keeps;
+}
+
 static void ps_add(struct ps *ps, const cJSON *entry)
 {
     char name[MODEL_NAME_MAX + 1];
@@ -138,6 +165,7 @@ static void ps_add(struct ps *ps, const cJSON *entry)
         .size_vram_bytes = read_count(entry, "size_vram"),
         .context_length = read_count(entry, "context_length"),
         .embeds_only = embeds_only(entry, name),
+        .keep = read_keep(entry),
     };
     memcpy(model->name, name, sizeof name);
 }

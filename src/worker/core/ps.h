@@ -7,9 +7,11 @@
  * small numbers, where its doubles do no harm. O(length); the caller bounds the length.
  *
  * Members that are null, missing, unknown or of a wrong type are passed over, as Ollama's versions
- * differ; an entry without a usable name is skipped. `expires_at` is not read: it lies in the past
- * during a long request, so it says nothing. A body that is not JSON, or not an object with a list
- * of models in it, is an error; *ret is then left alone, so the last good answer stays.
+ * differ; an entry without a usable name is skipped. Of `expires_at` only the year is read: it lies
+ * in the past during a long request, so it does not tell when a model goes. But with a keep_alive
+ * below 0 it is the largest duration from now, which ends in 2318, in every state and version. A
+ * body that is not JSON, or not an object with a list of models in it, is an error; *ret is then
+ * left alone, so the last good answer stays.
  */
 
 #include <stdbool.h>
@@ -25,6 +27,12 @@ struct err;
 #define PS_INSTALLED_MAX 512 /* models on disk; what lies behind is not offered to the fleet */
 #define PS_VERSION_MAX   64  /* bytes of a version, with NUL */
 
+enum ps_keep {
+    PS_KEEP_UNKNOWN = 0, /* nothing is in memory, or Ollama does not say */
+    PS_KEEP_FOR_A_WHILE, /* it goes when nobody has asked for it for the time of keep_alive */
+    PS_KEEP_FOR_EVER,    /* OLLAMA_KEEP_ALIVE=-1 */
+};
+
 /* One resident model. */
 struct ps_model {
     char name[MODEL_NAME_MAX + 1]; /* canonical */
@@ -32,6 +40,7 @@ struct ps_model {
     int64_t size_vram_bytes;       /* 0 on a Pi */
     int64_t context_length;        /* tokens; 0 before Ollama 0.10.0 */
     bool embeds_only;              /* an embedding model by its family: cannot generate */
+    enum ps_keep keep;
 };
 
 struct ps {
@@ -63,6 +72,9 @@ int tags_decode(struct span body, struct tags *ret, struct err *err);
 /* Writes the version ("0.32.15") with NUL to ret[PS_VERSION_MAX]. Only A-Z a-z 0-9 . + - _ are
  * taken as a version. 0 or -EINVAL. */
 int version_decode(struct span body, char *ret, struct err *err);
+
+/* How this Ollama keeps models: for a while, if one of them goes. */
+enum ps_keep ps_keeps(const struct ps *ps);
 
 /* The model of that canonical name, or NULL. Borrowed from *ps or *tags. */
 const struct ps_model *ps_find(const struct ps *ps, const char *name);
