@@ -29,6 +29,7 @@
 #include "service.h"
 #include "shed.h"
 #include "sweep.h"
+#include "trim.h"
 #include "watch.h"
 
 /* --- Redis comes and goes --------------------------------------------------------------------- */
@@ -184,6 +185,7 @@ static void on_tick(void *arg)
     listen_start(router);
     shed_tick(router);
     sweep_tick(router);
+    trim_tick(router);
     router_wake(router);
 }
 

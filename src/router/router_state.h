@@ -134,7 +134,7 @@ struct router {
 
     /* periodic work: monotonic times of the next one */
     int64_t presence_ms, health_ms, lengths_ms, adopt_ms, sweep_ms, housekeeping_ms, reconcile_ms,
-        reconcile_due_ms, routers_ms, service_ms;
+        reconcile_due_ms, routers_ms, service_ms, trim_ms;
     bool is_beat; /* this tick has sent a heartbeat: what is regular but not urgent rides along */
     bool health_running;
     bool lengths_wanted;  /* some node's was asked for at the last look */

@@ -67,3 +67,10 @@ struct span names_text(const struct names *names, uint32_t index)
     assert(index < names->pool.high);
     return (struct span){names->slots[index].text, names->slots[index].len};
 }
+
+void names_rest(struct names *names, index_idle *idle, void *arg)
+{
+    index_table_rest(&names->by_text, &names->pool, idle, arg);
+    index_pool_idle(&names->pool, names->slots, sizeof names->slots[0], idle, arg);
+    index_pool_rest(&names->pool);
+}

@@ -47,6 +47,9 @@ uint32_t names_find(const struct names *names, struct span name);
 /* The text of an index that is held; NUL-terminated; borrowed until it is dropped. */
 struct span names_text(const struct names *names, uint32_t index);
 
+/* Names the memory that was needed once, but not since the last call: see index_table.h. */
+void names_rest(struct names *names, index_idle *idle, void *arg);
+
 /* A set of indexes, one bit each: (capacity + 63) / 64 words, the caller's. */
 #define NAMES_SET_WORDS(capacity) (((size_t)(capacity) + 63) / 64)
 

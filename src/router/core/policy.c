@@ -378,3 +378,14 @@ bool policy_next(struct policy *policy, int64_t now_ms, struct policy_decision *
     policy_tap_next(policy, found ? ret : NULL, now_ms);
     return found;
 }
+
+/* Both lists may still lead through requests that have left the window. */
+bool policy_rest(struct policy *policy, index_idle *idle, void *arg)
+{
+    if (policy->fresh_requests.n > 0 || policy->homebound.n > 0)
+        return false;
+    index_pool_idle(&policy->window->request_pool, policy->requests, sizeof policy->requests[0],
+                    idle, arg);
+    window_rest(policy->window, idle, arg);
+    return true;
+}

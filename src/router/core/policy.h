@@ -270,6 +270,11 @@ bool policy_next(struct policy *policy, int64_t now_ms, struct policy_decision *
 /* The last POLICY_KEEP of a request that waits; false if it is not kept back but waits its turn. */
 bool policy_kept(const struct policy *policy, uint32_t request, struct policy_decision *ret);
 
+/* --- memory ----------------------------------------------------------------------------------- */
+
+/* window_rest(), and the same for what is kept beside the window's requests. False: not now. */
+bool policy_rest(struct policy *policy, index_idle *idle, void *arg);
+
 /* --- words and figures ------------------------------------------------------------------------ */
 
 /* What the numbers are called; the texts are borrowed for the call. */

@@ -358,3 +358,31 @@ struct window_added window_add(struct window *window, const struct window_entry 
     state_set(window, index, WINDOW_WAITING);
     return (struct window_added){WINDOW_ADDED, index, demoted};
 }
+
+/* --- memory ----------------------------------------------------------------------------------- */
+
+void window_rest(struct window *window, index_idle *idle, void *arg)
+{
+    index_table_rest(&window->by_id, &window->request_pool, idle, arg);
+    index_table_rest(&window->by_request_id, &window->request_pool, idle, arg);
+    index_table_rest(&window->by_client, &window->client_pool, idle, arg);
+    index_table_rest(&window->parked_by_id, &window->parked_pool, idle, arg);
+    index_table_rest(&window->parked_by_request_id, &window->parked_pool, idle, arg);
+
+    const struct {
+        struct index_pool *pool;
+        void *array;
+        size_t size;
+    } arrays[] = {
+        {&window->request_pool, window->requests, sizeof window->requests[0]},
+        {&window->side_pool, window->sides, sizeof window->sides[0]},
+        {&window->flow_pool, window->flows, sizeof window->flows[0]},
+        {&window->lane_pool, window->lanes, sizeof window->lanes[0]},
+        {&window->client_pool, window->clients, sizeof window->clients[0]},
+        {&window->parked_pool, window->parked, sizeof window->parked[0]},
+    };
+    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) {
+        index_pool_idle(arrays[i].pool, arrays[i].array, arrays[i].size, idle, arg);
+        index_pool_rest(arrays[i].pool);
+    }
+}

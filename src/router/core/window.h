@@ -248,6 +248,12 @@ uint32_t window_room(const struct window *window);                        /* fre
 /* The WAITING request with the smallest submitted_ms, or WINDOW_NONE. O(requests). */
 uint32_t window_oldest(const struct window *window);
 
+/* --- memory ----------------------------------------------------------------------------------- */
+
+/* Names the memory that was needed once, but not since the last call: a backlog that is gone. The
+ * caller may give its pages back (index_table.h). Every few seconds; O(1). */
+void window_rest(struct window *window, index_idle *idle, void *arg);
+
 /* --- parked entries --------------------------------------------------------------------------- */
 
 /* The parked entry to fetch next, removed from the list: highest priority, then the client with
