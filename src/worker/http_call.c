@@ -12,6 +12,7 @@
 
 #define KEEPALIVE_IDLE_S     15L
 #define KEEPALIVE_INTERVAL_S 5L
+#define IDLE_CONNECTION_S    30L /* so many connections stay open as were needed lately */
 
 struct http_call {
     struct http_request request; /* url is not kept */
@@ -146,6 +147,7 @@ static void set_limits(const struct http_call *call)
     (void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     (void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
     (void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
+    (void)curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, IDLE_CONNECTION_S);
 }
 
 /* False: no memory. Each option that copies a text is asked; the others cannot fail. */
