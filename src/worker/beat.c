@@ -19,8 +19,7 @@ struct span beat_encode(struct worker *w)
     const struct poller *poller = &w->poller;
     const struct availability *availability = &w->node.availability;
 
-    for (size_t i = 0; i < poller->ps.n; i++)
-        resident[i] = span_str(poller->ps.models[i].name);
+    size_t n_resident = poller_residents(w, resident);
     for (size_t i = 0; i < poller->tags.n; i++) {
         installed[i] = span_str(poller->tags.models[i].name);
         sizes[i] = poller->tags.models[i].size_bytes;
@@ -30,7 +29,7 @@ struct span beat_encode(struct worker *w)
     const struct health health = {
         .node_id = span_str(w->config.node_id),
         .reading = &w->node.reading,
-        .models = {resident, poller->ps.n},
+        .models = {resident, n_resident},
         .installed = {installed, poller->tags.n},
         .sizes = sizes,
         .loading = preload_model(w),

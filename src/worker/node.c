@@ -85,6 +85,7 @@ void node_learn(struct worker *w, const char *model_name, const struct rates_sam
     struct span model = span_str(model_name);
     size_t keep = warm_sessions_per_model(w->poller.version, (int)w->config.slots);
 
+    poller_on_ran(w, model_name);
     rates_add(&w->node.rates, model, sample);
     warm_sessions_touch(&w->node.sessions, session, model, keep);
 }
@@ -97,9 +98,7 @@ void node_forget_rates(struct worker *w)
 void node_on_resident(struct worker *w)
 {
     struct span names[PS_RESIDENT_MAX];
-    const struct ps *ps = &w->poller.ps;
+    size_t n = poller_residents(w, names);
 
-    for (size_t i = 0; i < ps->n; i++)
-        names[i] = span_str(ps->models[i].name);
-    warm_sessions_keep_resident(&w->node.sessions, names, ps->n);
+    warm_sessions_keep_resident(&w->node.sessions, names, n);
 }

@@ -40,6 +40,7 @@ static void on_alive(struct worker *w, const char *version)
     if (is_new && poller->version[0]) {
         log_info("event=ollama_version from=%s to=%s", poller->version, version);
         node_forget_rates(w); /* another version has other speeds */
+        residency_clear(&poller->residency);
     }
     if (is_new) {
         (void)snprintf(poller->version, sizeof poller->version, "%s", version);
@@ -68,6 +69,14 @@ static void on_failure(struct worker *w, const char *why)
     set_state(w, OLLAMA_DOWN, why);
 }
 
+/* With allow_runner_options every client may ask for a context length of its own, and any may be
+ * what the next one asks for. */
+static bool is_ours(const struct worker *w, const struct ps_model *model)
+{
+    return w->config.allow_runner_options ||
+           residency_is_ours(&w->poller.residency, model, w->config.num_ctx);
+}
+
 /* The NUL counts, so that the ends of the names do. */
 static uint64_t add_name(uint64_t hash, const char *name)
 {
@@ -75,12 +84,14 @@ static uint64_t add_name(uint64_t hash, const char *name)
 }
 
 /* One number for a list of names: has it changed? */
-static uint64_t resident_hash(const struct ps *ps)
+static uint64_t resident_hash(const struct worker *w)
 {
+    struct span names[PS_RESIDENT_MAX];
     uint64_t hash = SPAN_HASH_START;
+    size_t n = poller_residents(w, names);
 
-    for (size_t i = 0; i < ps->n; i++)
-        hash = add_name(hash, ps->models[i].name);
+    for (size_t i = 0; i < n; i++)
+        hash = add_name(hash, names[i].ptr);
     return hash;
 }
 
@@ -123,10 +134,35 @@ static void after_ps(struct worker *w)
     }
 }
 
+/* Told once, until it is another one: an operator wonders why the node does not count as having it.
+ */
+static void tell_foreign(struct worker *w)
+{
+    struct poller *poller = &w->poller;
+    uint64_t hash = SPAN_HASH_START;
+
+    for (size_t i = 0; i < poller->ps.n; i++) {
+        if (!is_ours(w, &poller->ps.models[i]))
+            hash = add_name(hash, poller->ps.models[i].name);
+    }
+    if (hash == poller->foreign_hash)
+        return;
+    poller->foreign_hash = hash;
+    for (size_t i = 0; i < poller->ps.n; i++) {
+        const struct ps_model *model = &poller->ps.models[i];
+        if (is_ours(w, model))
+            continue;
+        log_info(
+            "event=model_foreign node=%s model=%s context_length=%lld why=\"somebody has loaded "
+            "it with another context length: Ollama would load it again for a request\"",
+            w->config.node_id, model->name, (long long)model->context_length);
+    }
+}
+
 static void take_ps(struct worker *w, const struct http_outcome *outcome)
 {
     struct poller *poller = &w->poller;
-    uint64_t before = resident_hash(&poller->ps);
+    uint64_t before = resident_hash(w);
     bool is_whole = outcome->result == HTTP_OK_COMPLETE;
     struct err err;
 
@@ -145,7 +181,9 @@ static void take_ps(struct worker *w, const struct http_outcome *outcome)
             log_debug("event=ps_garbage why=\"%s\"", err.msg);
         } else {
             poller->is_ps_fresh = true;
-            if (resident_hash(&poller->ps) != before)
+            residency_look(&poller->residency, &poller->ps, poller->ps_asked_ms);
+            tell_foreign(w);
+            if (resident_hash(w) != before)
                 beat_soon(w);
         }
         node_on_resident(w);
@@ -218,6 +256,8 @@ static void ask(struct worker *w, enum poller_step step)
 
     if (step == POLLER_TAGS)
         poller->wants_tags = false;
+    if (step == POLLER_PS)
+        poller->ps_asked_ms = clock_now_ms();
     poller->step = step;
     buf_clear(&poller->answer);
     (void)snprintf(url, sizeof url, "%s%s", w->config.ollama, paths[step]);
@@ -273,9 +313,43 @@ void poller_want_tags(struct worker *w)
     w->poller.is_soon = true;
 }
 
-bool poller_is_resident(const struct worker *w, const char *model_name)
+bool poller_is_loaded(const struct worker *w, const char *model_name)
 {
     return ps_find(&w->poller.ps, model_name) != NULL;
+}
+
+bool poller_is_resident(const struct worker *w, const char *model_name)
+{
+    const struct ps_model *model = ps_find(&w->poller.ps, model_name);
+
+    return model && is_ours(w, model);
+}
+
+size_t poller_residents(const struct worker *w, struct span ret[PS_RESIDENT_MAX])
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < w->poller.ps.n; i++) {
+        if (is_ours(w, &w->poller.ps.models[i]))
+            ret[n++] = span_str(w->poller.ps.models[i].name);
+    }
+    return n;
+}
+
+const char *poller_foreign(const struct worker *w, const char *but)
+{
+    for (size_t i = 0; i < w->poller.ps.n; i++) {
+        const struct ps_model *model = &w->poller.ps.models[i];
+        if (!is_ours(w, model) && strcmp(model->name, but) != 0)
+            return model->name;
+    }
+    return NULL;
+}
+
+void poller_on_ran(struct worker *w, const char *model_name)
+{
+    if (residency_ran(&w->poller.residency, model_name, w->config.num_ctx, clock_now_ms()))
+        poller_soon(w);
 }
 
 void poller_init(struct worker *w)

@@ -17,6 +17,7 @@
 
 #include "availability.h"
 #include "ps.h"
+#include "residency.h"
 
 struct http_call;
 struct worker;
@@ -44,6 +45,9 @@ struct poller {
     bool is_soon;
     int64_t again_ms; /* after a failure: the next round, before the next heartbeat */
     int64_t next_version_ms, next_tags_ms;
+    int64_t ps_asked_ms;   /* of the answer in `ps`, or of the one that is coming */
+    uint64_t foreign_hash; /* of the models that are loaded otherwise: told when it changes */
+    struct residency residency;
     char version[PS_VERSION_MAX]; /* "" until known */
     struct ps ps;
     struct tags tags;
@@ -60,7 +64,20 @@ int64_t poller_due_ms(const struct worker *w);
 void poller_soon(struct worker *w);
 void poller_want_tags(struct worker *w);
 
-/* Was the model (canonical name) resident at the last look? */
+/* Was the model (canonical name) in memory at the last look, whoever has loaded it? */
+bool poller_is_loaded(const struct worker *w, const char *model_name);
+
+/* ... and the way we ask for it (residency.h)? Only then it is resident for the fleet. */
 bool poller_is_resident(const struct worker *w, const char *model_name);
+
+/* The resident models; returns their number. The names are borrowed until the next answer. */
+size_t poller_residents(const struct worker *w, struct span ret[PS_RESIDENT_MAX]);
+
+/* A model that is loaded, but not the way we ask for it, other than `but`; NULL if there is none.
+ */
+const char *poller_foreign(const struct worker *w, const char *but);
+
+/* A request or a load of ours has ended well. */
+void poller_on_ran(struct worker *w, const char *model_name);
 
 #endif

@@ -92,6 +92,7 @@ static void learn_load(struct worker *w)
         .ollama_version = w->poller.version,
     };
 
+    poller_on_ran(w, w->preload.model);
     rates_add(&w->node.rates, span_str(w->preload.model), &sample);
 }
 
@@ -162,7 +163,7 @@ void preload_tick(struct worker *w, int64_t now_ms)
 
     if (preload->state != PRELOAD_UNLOADING || preload->call)
         return;
-    if (!poller_is_resident(w, preload->unload)) {
+    if (!poller_is_loaded(w, preload->unload)) {
         load(w);
     } else if (now_ms - preload->start_ms > PRELOAD_UNLOAD_MS) {
         end(w, "the old model was not unloaded");
@@ -190,6 +191,17 @@ static const char *objection(const struct worker *w, const char *model, int64_t 
     return NULL;
 }
 
+/* What the router named. It does not know of a model that somebody has loaded otherwise, so it
+ * cannot name it: memory may not hold that one and the new one either. */
+static void what_to_unload(struct worker *w, struct span named)
+{
+    struct preload *preload = &w->preload;
+    const char *foreign = poller_foreign(w, preload->model);
+
+    if (!model_name_canonical(named, preload->unload))
+        (void)snprintf(preload->unload, sizeof preload->unload, "%s", foreign ? foreign : "");
+}
+
 void preload_wish(struct worker *w, struct span model, struct span unload_model, int64_t age_ms)
 {
     struct preload *preload = &w->preload;
@@ -207,9 +219,8 @@ void preload_wish(struct worker *w, struct span model, struct span unload_model,
     }
     (void)snprintf(preload->model, sizeof preload->model, "%s", name);
     preload->start_ms = clock_now_ms();
-    if (!model_name_canonical(unload_model, preload->unload))
-        preload->unload[0] = '\0';
-    if (preload->unload[0] && poller_is_resident(w, preload->unload)) {
+    what_to_unload(w, unload_model);
+    if (preload->unload[0] && poller_is_loaded(w, preload->unload)) {
         unload(w);
     } else {
         load(w);

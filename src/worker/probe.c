@@ -72,7 +72,7 @@ void probe_on_resident(struct worker *w)
         char model[MODEL_NAME_MAX + 1];
 
         (void)snprintf(model, sizeof model, "%s", w->probe.suspects[i].model);
-        if (!poller_is_resident(w, model))
+        if (!poller_is_loaded(w, model))
             clear(w, model, "Ollama has unloaded it");
     }
 }

@@ -195,7 +195,7 @@ def test_what_is_recorded_is_made_of_the_decisions_and_of_no_prompt(cluster):
     cluster.worker("pi-1", cluster.sims[0])
     reply = cluster.ask(prompt="the secret of the pyramids", client="alice")
     lines = open(path, encoding="utf-8").read().splitlines()
-    assert lines[0].startswith("orion-record 1 ")
+    assert lines[0].startswith("orion-record 2 ")
     assert any(line.startswith("next ") for line in lines)
     assert any(reply.done["request_id"] in line for line in lines if line.startswith("add "))
     text = "\n".join(lines)

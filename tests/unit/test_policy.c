@@ -126,6 +126,93 @@ static void before_any_answer_the_board_and_the_file_say_how_fast_it_is(void **s
     }
 }
 
+/* Node `node` has model 1 (2 GB) with `n` answers of these figures; 0 = not measured. */
+static struct policy_pair_view believed(struct fix *f, uint32_t node, enum policy_board board,
+                                        struct policy_installed measured)
+{
+    struct policy_installed *m = &f->installed[node][1];
+
+    if (f->heard[node].installed_n == 0)
+        fix_node(f, node);
+    f->heard[node].board = board;
+    f->heard[node].installed = m;
+    f->heard[node].installed_n = 1;
+    m->n = measured.n;
+    m->gen_tps_milli = measured.gen_tps_milli;
+    m->prompt_tps_milli = measured.prompt_tps_milli;
+    m->load_ms = measured.load_ms;
+    f->now_ms += 5000;
+    fix_hear(f, node);
+    return policy_pair_view(f->policy, node, f->model[1]);
+}
+
+static bool is_about(double value, double expected)
+{
+    return value > expected * 0.99 && value < expected * 1.01;
+}
+
+/* The prior of a Pi 5 is 4.75 and 18.6 tokens/s and 24.33 s, that of a Pi 4 1.65, 2.945 and 49.62.
+ */
+static void a_node_without_answers_is_believed_to_be_as_fast_as_its_siblings(void **state)
+{
+    static const struct {
+        const char *what;
+        enum policy_board board;
+        struct policy_installed own;
+        double gen_tps, prompt_tps, load_s;
+    } rows[] = {
+        {"a sibling with no answers", POLICY_BOARD_PI5, {.n = 0}, 9.5, 37.2, 12.165},
+        {"another board", POLICY_BOARD_PI4, {.n = 0}, 1.65, 2.945, 49.62},
+        {"one answer: a fifth is what it measured, the rest 1.9 and 0.55 priors",
+         POLICY_BOARD_PI5,
+         {.n = 1, .gen_tps_milli = 4750, .prompt_tps_milli = 18600, .load_ms = 24330},
+         8.17,
+         31.99,
+         15.57},
+        {"five: its own alone",
+         POLICY_BOARD_PI4,
+         {.n = 5, .gen_tps_milli = 1000, .prompt_tps_milli = 2000, .load_ms = 60000},
+         1.0,
+         2.0,
+         60.0},
+    };
+    const struct policy_installed twice = {
+        .n = 100, .gen_tps_milli = 9500, .prompt_tps_milli = 37200, .load_ms = 12165};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct fix f;
+
+        fix_make(&f);
+        (void)believed(&f, 0, POLICY_BOARD_PI5, twice);
+        struct policy_pair_view view = believed(&f, 1, rows[i].board, rows[i].own);
+        if (!is_about(view.gen_tps, rows[i].gen_tps) ||
+            !is_about(view.prompt_tps, rows[i].prompt_tps) ||
+            !is_about(view.load_s, rows[i].load_s))
+            fail_msg("%s: %f %f %f", rows[i].what, view.gen_tps, view.prompt_tps, view.load_s);
+        fix_free(&f);
+    }
+}
+
+static void a_broken_figure_of_one_node_does_not_stick_to_its_siblings(void **state)
+{
+    const struct policy_installed broken = {.n = 9, .gen_tps_milli = INT64_C(1000000000000)};
+    const struct policy_installed honest = {.n = 9, .gen_tps_milli = 4750};
+    struct fix f;
+
+    (void)state;
+    fix_make(&f);
+    (void)believed(&f, 0, POLICY_BOARD_PI5, broken);
+    struct policy_pair_view view =
+        believed(&f, 1, POLICY_BOARD_PI5, (struct policy_installed){.n = 0});
+    assert_true(view.gen_tps < 50.1 * 4.75);
+    for (int i = 0; i < 90; i++)
+        (void)believed(&f, 2, POLICY_BOARD_PI5, honest);
+    view = believed(&f, 1, POLICY_BOARD_PI5, (struct policy_installed){.n = 0});
+    assert_true(is_about(view.gen_tps, 4.75));
+    fix_free(&f);
+}
+
 /* --- homes --------------------------------------------------------------------------------------
  */
 
@@ -649,6 +736,8 @@ int main(void)
         cmocka_unit_test(a_model_that_nobody_holds_is_loaded_at_once),
         cmocka_unit_test(a_wrong_prior_does_not_matter_after_five_answers),
         cmocka_unit_test(before_any_answer_the_board_and_the_file_say_how_fast_it_is),
+        cmocka_unit_test(a_node_without_answers_is_believed_to_be_as_fast_as_its_siblings),
+        cmocka_unit_test(a_broken_figure_of_one_node_does_not_stick_to_its_siblings),
         cmocka_unit_test(a_conversation_goes_back_to_the_node_that_has_it),
         cmocka_unit_test(a_busy_home_is_waited_for_if_that_is_sooner),
         cmocka_unit_test(a_router_that_has_just_started_knows_homes_from_the_heartbeat),

@@ -13,7 +13,8 @@
  *     board NAME speed= disk_mb_s= ram_gb= kv= min_clock=
  *     kit NAME idle_c= fast_c= slow_c= tau_s=           how a board is cooled
  *     nodes COUNT BOARD KIT ambient_c=          as often as wanted
- *     spread speed= disk= ambient_c=            nodes differ by up to so much (0.05, 0.1, 1.5)
+ *     spread speed= disk= ambient_c= belief=    nodes differ by up to so much (0.05, 0.1, 1.5);
+ *                                               errors of what is believed of them, 0 = none (1)
  *     use models= zipf=                         the first so many models (more than there are:
  * copies), popularity 1/rank^zipf; ranks are drawn per seed load SHARE offered work over capacity
  * (see below) duration_s SECONDS                        arrivals end then warmup_s SECONDS what
@@ -106,7 +107,8 @@ struct scenario {
     struct scenario_group groups[SCENARIO_GROUPS_MAX];
     struct scenario_death deaths[SCENARIO_DEATHS_MAX];
     double spread_speed, spread_disk, spread_ambient_c;
-    double time_scale; /* 1; see scenario_speed() */
+    double spread_belief; /* 1 = the errors of workload.c; 0 = what the router believes is so */
+    double time_scale;    /* 1; see scenario_speed() */
     double zipf, load, duration_s, warmup_s, drain_s, health_s, notice_s;
     double turns;
     uint32_t turns_max, apps;

@@ -137,6 +137,7 @@ static int parse_spread(struct parser *parser)
         {"speed", 0, 0.9, &parser->out->spread_speed, true},
         {"disk", 0, 0.9, &parser->out->spread_disk, true},
         {"ambient_c", 0, 40, &parser->out->spread_ambient_c, true},
+        {"belief", 0, 10, &parser->out->spread_belief, true},
     };
 
     return parser_keys(parser, 1, list, ARRAY_LEN(list));
@@ -308,6 +309,7 @@ static const struct scenario defaults = {
     .spread_speed = 0.05,
     .spread_disk = 0.1,
     .spread_ambient_c = 1.5,
+    .spread_belief = 1,
     .zipf = 0.9,
     .warmup_s = 600,
     .drain_s = 2400,

@@ -9,7 +9,7 @@
 #include "rng.h"
 #include "sim_time.h"
 
-#define ERROR_PREFILL 0.15 /* sigma of what the router believes */
+#define ERROR_PREFILL 0.15 /* sigma of what the router believes, times spread_belief */
 #define ERROR_DECODE  0.10
 #define ERROR_LOAD    0.20
 
@@ -88,11 +88,11 @@ void workload_beliefs(const struct scenario *scenario, uint64_t seed, struct wor
             size_t at = (size_t)i * out->n_models + m;
             double load_s = 0.8 / scenario->time_scale + model->size_gb * 1000 / machine->disk_mb_s;
 
-            out->prefill_tps[at] =
-                model->prefill_tps * machine->speed * rng_lognormal(&rng, 0, ERROR_PREFILL);
-            out->decode_tps[at] =
-                model->decode_tps * machine->speed * rng_lognormal(&rng, 0, ERROR_DECODE);
-            out->load_s[at] = load_s * rng_lognormal(&rng, 0, ERROR_LOAD);
+            out->prefill_tps[at] = model->prefill_tps * machine->speed *
+                                   rng_lognormal(&rng, 0, ERROR_PREFILL * scenario->spread_belief);
+            out->decode_tps[at] = model->decode_tps * machine->speed *
+                                  rng_lognormal(&rng, 0, ERROR_DECODE * scenario->spread_belief);
+            out->load_s[at] = load_s * rng_lognormal(&rng, 0, ERROR_LOAD * scenario->spread_belief);
             out->fits[at] = model->size_gb * 1.15 + 0.25 <= machine->ram_gb;
         }
     }

@@ -7,7 +7,8 @@
  *
  * The table is shared by the window (one hold per request) and the fleet (one hold per model that
  * some node has). Both are bounded, so a table of their sum cannot be filled by clients or nodes,
- * whatever names they make up. An index is free for another name once nobody holds it.
+ * whatever names they make up. An index is free for another name once nobody holds it. With a tap
+ * the table tells when an index becomes a name's and when it is free again (tap.h).
  */
 
 #include <stdbool.h>
@@ -20,8 +21,11 @@
 
 #define NAME_NONE INDEX_NONE
 
-/* Written by the functions below only. */
+struct tap;
+
+/* Written by the functions below only, but for the tap. */
 struct names {
+    const struct tap *tap; /* NULL: nobody listens */
     struct index_pool pool;
     struct index_table by_text;
     struct name_slot *slots;
@@ -49,6 +53,9 @@ struct span names_text(const struct names *names, uint32_t index);
 
 /* Names the memory that was needed once, but not since the last call: see index_table.h. */
 void names_rest(struct names *names, index_idle *idle, void *arg);
+
+/* Tells the tap of the names that are held now, in the order of their indexes. */
+void names_tap_all(const struct names *names);
 
 /* A set of indexes, one bit each: (capacity + 63) / 64 words, the caller's. */
 #define NAMES_SET_WORDS(capacity) (((size_t)(capacity) + 63) / 64)

@@ -105,7 +105,13 @@ void policy_tap(struct policy *policy, const struct tap *tap);
 
 /* --- nodes ------------------------------------------------------------------------------------ */
 
-enum policy_board { POLICY_BOARD_OTHER = 0, POLICY_BOARD_PI3, POLICY_BOARD_PI4, POLICY_BOARD_PI5 };
+enum policy_board {
+    POLICY_BOARD_OTHER = 0,
+    POLICY_BOARD_PI3,
+    POLICY_BOARD_PI4,
+    POLICY_BOARD_PI5,
+    POLICY_BOARD_COUNT
+};
 enum policy_board policy_board_of(struct span board); /* "Raspberry Pi 5 Model B Rev 1.0" */
 
 /* Why a node may get nothing at all. */
@@ -233,6 +239,7 @@ enum policy_reason {
     POLICY_FOR_HOME,      /* KEEP: its home is busy, and worth waiting for */
     POLICY_FOR_COOLER,    /* KEEP: the only free node is resting, a cooler one is free soon */
     POLICY_FOR_HOLDER, /* KEEP: a node with the model is free sooner than another could load it */
+    POLICY_FOR_FASTER, /* KEEP: a busy holder on a faster board is done sooner than the free one */
     POLICY_FOR_NODE,   /* KEEP: no node may take it now */
     POLICY_BY_DEMAND,  /* PRELOAD */
     POLICY_REASON_COUNT

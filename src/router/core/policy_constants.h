@@ -98,9 +98,12 @@
 
 /* --- speeds, until they are measured: bytes and parameters of 4-bit models -------------------- */
 
-#define PRIOR_ANSWERS    5      /* from this many on only measurements count */
-#define PARAMETER_BYTES  0.62   /* bytes per parameter of a Q4_K_M file */
-#define INIT_S           0.8    /* a load that costs no reading, on a Pi 5 */
+#define PRIOR_ANSWERS    5    /* from this many on only measurements count */
+#define MEASURED_SHARE   0.1  /* weight of a heartbeat in what a board's nodes have measured: ten */
+#define MEASURED_MAX     50.0 /* ... which is taken for at most so far off the prior, ... */
+#define MEASURED_MIN     0.02 /* ... either way: a broken figure of one node must not stick */
+#define PARAMETER_BYTES  0.62 /* bytes per parameter of a Q4_K_M file */
+#define INIT_S           0.8  /* a load that costs no reading, on a Pi 5 */
 #define PAGE_CACHE_BPS   1.2e9  /* reading a file that the page cache still has */
 #define MEMORY_FACTOR    1.15   /* memory of a model, of its file ... */
 #define MEMORY_EXTRA     0.25e9 /* ... and this: context and buffers */

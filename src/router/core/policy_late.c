@@ -237,7 +237,7 @@ static bool match_holder(struct policy *policy, const struct policy_want *want,
     if (policy_cooler_pays(policy, want, node, service, now_ms))
         return keep(policy, want, node, POLICY_FOR_COOLER, ret);
     if (policy_faster_pays(policy, want, best->pair, position, service, now_ms))
-        return keep(policy, want, POLICY_NONE, POLICY_FOR_HOLDER, ret);
+        return keep(policy, want, POLICY_NONE, POLICY_FOR_FASTER, ret);
     return move(policy, want, best, node == want->home ? POLICY_BY_HOME : POLICY_BY_HOLDER, now_ms,
                 ret);
 }

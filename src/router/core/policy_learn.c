@@ -4,7 +4,7 @@
  */
 #include "policy_private.h"
 
-static const struct policy_board_prior priors[] = {
+static const struct policy_board_prior priors[POLICY_BOARD_COUNT] = {
     /*                       memory   prompt  disk   speed */
     [POLICY_BOARD_OTHER] = {9.5e9, 60.0, 85e6, 1.0},
     [POLICY_BOARD_PI3] = {1.0e9, 3.0, 20e6, 0.4}, /* assumed: no measurement found */
@@ -58,26 +58,58 @@ static double blend(double prior, int64_t measured_milli, uint32_t n)
     return (prior * (double)(PRIOR_ANSWERS - n) + measured * (double)n) / (double)PRIOR_ANSWERS;
 }
 
+/* What the other nodes of the board have seen of the model says more than its file: a quantization,
+ * a cooler, a card that all of them have. */
+static double scaled(double prior, double measured)
+{
+    return measured > 0.0 ? prior * measured : prior;
+}
+
+static void measured_add(double *measured, double prior, int64_t milli)
+{
+    double seen;
+
+    if (milli <= 0)
+        return;
+    seen = policy_clamp((double)milli / 1000.0 / prior, MEASURED_MIN, MEASURED_MAX);
+    *measured = *measured > 0.0 ? *measured + MEASURED_SHARE * (seen - *measured) : seen;
+}
+
+/* Seconds to load: reading is the node's own, once it has loaded anything. */
+static double load_prior(const struct policy_node *node, double disk_bps, double bytes,
+                         double measured)
+{
+    double init_s = INIT_S / node->speed;
+
+    if (node->load_bps > 0.0)
+        return init_s + bytes / node->load_bps;
+    return scaled(init_s + bytes / disk_bps, measured);
+}
+
 void policy_learn_pair(struct policy *policy, uint32_t pair,
                        const struct policy_installed *installed)
 {
     struct policy_pair *p = &policy->pairs[pair];
+    struct policy_model *m = &policy->models[p->model];
     struct policy_node *node = &policy->nodes[p->node];
+    struct policy_measured *seen = &m->measured[node->board];
     const struct policy_board_prior *prior = &priors[node->board];
-    double bytes, rate = node->load_bps > 0.0 ? node->load_bps : prior->disk_bps;
     double init_s = INIT_S / node->speed;
 
     p->n = installed->n;
     p->bytes = installed->bytes > 0 ? (double)installed->bytes : p->bytes;
-    bytes = bytes_or_guess(p);
-    p->gen_tps = blend(prior->memory_bps / bytes, installed->gen_tps_milli, p->n);
-    p->prompt_tps =
-        blend(prior->prompt_k * PARAMETER_BYTES * 1e9 / bytes, installed->prompt_tps_milli, p->n);
-    p->load_s = blend(init_s + bytes / rate, installed->load_ms, p->n);
-    if (policy->models[p->model].service_s <= 0.0) {
-        policy->models[p->model].service_s =
-            PROMPT_PRIOR / p->prompt_tps + TOKENS_PRIOR / p->gen_tps;
-    }
+    double bytes = bytes_or_guess(p);
+    double gen_tps = prior->memory_bps / bytes;
+    double prompt_tps = prior->prompt_k * PARAMETER_BYTES * 1e9 / bytes;
+    measured_add(&seen->gen, gen_tps, installed->gen_tps_milli);
+    measured_add(&seen->prompt, prompt_tps, installed->prompt_tps_milli);
+    measured_add(&seen->load, init_s + bytes / prior->disk_bps, installed->load_ms);
+    p->gen_tps = blend(scaled(gen_tps, seen->gen), installed->gen_tps_milli, p->n);
+    p->prompt_tps = blend(scaled(prompt_tps, seen->prompt), installed->prompt_tps_milli, p->n);
+    p->load_s =
+        blend(load_prior(node, prior->disk_bps, bytes, seen->load), installed->load_ms, p->n);
+    if (m->service_s <= 0.0)
+        m->service_s = PROMPT_PRIOR / p->prompt_tps + TOKENS_PRIOR / p->gen_tps;
     if (installed->load_ms > 0 && (double)installed->load_ms / 1000.0 > init_s)
         node->load_bps = bytes / ((double)installed->load_ms / 1000.0 - init_s);
 }

@@ -139,6 +139,12 @@ struct policy_node {
 /* --- models -------------------------------------------------------------------------------------
  */
 
+/* What nodes of one board have measured for a model, as a multiple of the board's prior; 0 =
+ * nothing yet. */
+struct policy_measured {
+    double prompt, gen, load;
+};
+
 struct policy_model {
     uint64_t name_hash;
     double lambda; /* requests/s, decayed to lambda_ms */
@@ -146,6 +152,7 @@ struct policy_model {
     double service_s, output_tokens, token_ratio;
     uint32_t service_n; /* answers behind service_s */
     double load_s;      /* typical */
+    struct policy_measured measured[POLICY_BOARD_COUNT];
     int64_t duty_milli; /* sum over residents, in thousandths: exact */
     struct policy_list list[PAIRS_LISTS];
     bool is_waiting;

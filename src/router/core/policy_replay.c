@@ -8,8 +8,7 @@
 
 #include "tap.h"
 
-/* --- the header
- * ----------------------------------------------------------------------------------- */
+/* --- the header ------------------------------------------------------------------------------- */
 
 struct header {
     struct policy_sizes sizes;
@@ -63,6 +62,7 @@ size_t policy_replay_bytes(struct span line)
     if (!header_read(line, &header))
         return 0;
     return carve_bytes(names_bytes(header.names)) +
+           carve_bytes(NAMES_SET_WORDS(header.names) * sizeof(uint64_t)) +
            carve_bytes(window_bytes(header.window, header.names)) + policy_bytes_of(&header);
 }
 
@@ -76,6 +76,7 @@ void policy_replay_begin(struct policy_replay *replay, void *mem, struct span li
     if (!header_read(line, &header))
         return;
     names_init(&replay->names, carve(&at, names_bytes(header.names)), header.names);
+    replay->named = carve(&at, NAMES_SET_WORDS(header.names) * sizeof(uint64_t));
     window_init(&replay->window, carve(&at, window_bytes(header.window, header.names)),
                 header.window, &replay->names, header.window_seed);
     policy_settings_default(&settings);
@@ -84,8 +85,7 @@ void policy_replay_begin(struct policy_replay *replay, void *mem, struct span li
         policy_init(at, header.sizes, &replay->window, &settings, header.seed, header.start_ms);
 }
 
-/* --- what is told to the window
- * -------------------------------------------------------------------- */
+/* --- what is told to the window --------------------------------------------------------------- */
 
 static void hex_text(uint64_t value, char text[17])
 {
@@ -186,10 +186,9 @@ static int play_window(struct policy_replay *replay, struct span op, struct tap_
     return 1;
 }
 
-/* --- what is told to the policy
- * -------------------------------------------------------------------- */
+/* --- what is told to the policy --------------------------------------------------------------- */
 
-/* The model of that name, held for ever. */
+/* The model of that name, or POLICY_NONE. Names that the record has not made are not understood. */
 static uint32_t model_of(struct policy_replay *replay, struct tap_words *words)
 {
     struct span name = tap_word(words);
@@ -198,12 +197,41 @@ static uint32_t model_of(struct policy_replay *replay, struct tap_words *words)
     if (name.len == 0)
         return POLICY_NONE;
     model = names_find(&replay->names, name);
-    if (model != NAME_NONE)
-        return model;
-    model = names_hold(&replay->names, name);
     if (model == NAME_NONE)
         words->failed = true;
     return model;
+}
+
+/* The same holds in the same order give the same indexes; the hold of the record comes on top of
+ * those that the window takes itself. */
+static void play_name(struct policy_replay *replay, struct tap_words *words)
+{
+    uint32_t told = small(words, UINT32_MAX), index;
+    struct span name = tap_word(words);
+
+    if (words->failed || name.len == 0)
+        return;
+    index = names_hold(&replay->names, name);
+    if (index == NAME_NONE) {
+        words->failed = true;
+    } else if (index != told || names_set_has(replay->named, index)) {
+        words->failed = true;
+        names_drop(&replay->names, index);
+    } else {
+        names_set_add(replay->named, index);
+    }
+}
+
+static void play_unname(struct policy_replay *replay, struct tap_words *words)
+{
+    uint32_t index = small(words, (int64_t)replay->names.pool.capacity - 1);
+
+    if (words->failed || !names_set_has(replay->named, index)) {
+        words->failed = true;
+        return;
+    }
+    names_set_remove(replay->named, index);
+    names_drop(&replay->names, index);
 }
 
 static void play_settings(struct policy_replay *replay, struct tap_words *words)
@@ -259,7 +287,7 @@ static void play_heard(struct policy_replay *replay, struct tap_words *words)
     heard.under_voltage = (int32_t)tap_i64(words);
     heard.freq_capped = (int32_t)tap_i64(words);
     heard.ram_bytes = tap_i64(words);
-    heard.board = (enum policy_board)small(words, POLICY_BOARD_PI5);
+    heard.board = (enum policy_board)small(words, POLICY_BOARD_COUNT - 1);
     heard.slots = small(words, UINT32_MAX);
     heard.credit = small(words, UINT32_MAX);
     heard.sessions_max = small(words, UINT32_MAX);
@@ -294,7 +322,11 @@ static void play_left(struct policy_replay *replay, struct tap_words *words)
 /* 1: done; 0: it is no such line. */
 static int play_known(struct policy_replay *replay, struct span op, struct tap_words *words)
 {
-    if (span_is(op, "settings")) {
+    if (span_is(op, "name")) {
+        play_name(replay, words);
+    } else if (span_is(op, "unname")) {
+        play_unname(replay, words);
+    } else if (span_is(op, "settings")) {
         play_settings(replay, words);
     } else if (span_is(op, "has")) {
         play_has(replay, words);
@@ -386,8 +418,7 @@ static void play_model_call(struct policy_replay *replay, struct span op, struct
     }
 }
 
-/* --- what it answered
- * -------------------------------------------------------------------------------- */
+/* --- what it answered ------------------------------------------------------------------------- */
 
 static void play_cost(struct policy_replay *replay, struct tap_words *words)
 {

@@ -10,8 +10,8 @@
  *     every further line -> policy_replay_line()
  *
  * A record that does not begin with the header (a router that was started without --record) cannot
- * be played. Names of models are kept for the whole of it, so a record with more than
- * `names` different ones ends there.
+ * be played. Names of models come and go as they did: the record says which index each had, for a
+ * name that leaves all nodes and comes back may have another one, and the policy goes by indexes.
  */
 
 #include "common/span.h"
@@ -26,6 +26,7 @@ struct policy_replay {
     struct names names;
     struct window window;
     struct policy *policy;
+    uint64_t *named; /* set of indexes that a line of the record has made, and holds */
     uint32_t nodes;
     uint64_t lines, decisions, differences;
     struct policy_decision decision; /* the policy's last answer; act POLICY_NOTHING: none */

@@ -13,13 +13,14 @@ void policy_tap(struct policy *policy, const struct tap *tap)
 {
     const struct window *window = policy->window;
 
-    policy->tap = policy->window->tap = tap;
+    policy->tap = policy->window->tap = policy->window->models->tap = tap;
     tap_line(tap,
              "orion-record %d %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu32
              " %016" PRIx64 " %016" PRIx64 " %" PRId64,
              TAP_VERSION, policy->sizes.nodes, policy->sizes.pairs, policy->sizes.sessions,
              window->sizes.capacity, window->sizes.parked_max, window->models->pool.capacity,
              window->seed, policy->random, policy->start_ms);
+    names_tap_all(window->models);
     policy_tap_settings(policy);
 }
 

@@ -71,32 +71,45 @@ static const char *const reasons[POLICY_REASON_COUNT] = {
     [POLICY_BY_SWAP] = "swap",           [POLICY_BY_PULL] = "pull",
     [POLICY_BY_PULL_SWAP] = "pull-swap", [POLICY_BY_RULE] = "rule",
     [POLICY_FOR_HOME] = "for-home",      [POLICY_FOR_COOLER] = "for-cooler",
-    [POLICY_FOR_HOLDER] = "for-holder",  [POLICY_FOR_NODE] = "for-node",
-    [POLICY_BY_DEMAND] = "demand",
+    [POLICY_FOR_HOLDER] = "for-holder",  [POLICY_FOR_FASTER] = "for-faster",
+    [POLICY_FOR_NODE] = "for-node",      [POLICY_BY_DEMAND] = "demand",
 };
 
-static const char *const reason_words[POLICY_REASON_COUNT] = {
-    [POLICY_BY_HOLDER] = "the cheapest free node with the model in memory",
-    [POLICY_BY_HOME] = "the node that has this conversation",
-    [POLICY_BY_SWAP] = "loading the model there is cheaper than waiting",
-    [POLICY_BY_PULL] = "a slot came free, and this request gains most from it",
-    [POLICY_BY_PULL_SWAP] = "a slot came free, and it is worth loading the model",
-    [POLICY_BY_RULE] = "by the rule of the policy",
-    [POLICY_FOR_HOME] = "its conversation's node is busy and worth waiting for",
-    [POLICY_FOR_COOLER] = "the free node is hot; a cooler one will be free soon",
-    [POLICY_FOR_HOLDER] = "a node with the model is free sooner than another could load it",
-    [POLICY_FOR_NODE] = "no node can take it now",
-    [POLICY_BY_DEMAND] = "more requests for the model are expected than its nodes can serve",
+/* The words before the name of the node that a KEEP is about, and behind it. */
+struct reason_words {
+    const char *text, *behind; /* `behind` NULL: no name */
+};
+
+static const struct reason_words reason_words[POLICY_REASON_COUNT] = {
+    [POLICY_BY_HOLDER] = {"the cheapest free node with the model in memory", NULL},
+    [POLICY_BY_HOME] = {"the node that has this conversation", NULL},
+    [POLICY_BY_SWAP] = {"loading the model there is cheaper than waiting", NULL},
+    [POLICY_BY_PULL] = {"a slot came free, and this request gains most from it", NULL},
+    [POLICY_BY_PULL_SWAP] = {"a slot came free, and it is worth loading the model", NULL},
+    [POLICY_BY_RULE] = {"by the rule of the policy", NULL},
+    [POLICY_FOR_HOME] = {"its conversation is on ", ", which is busy and worth waiting for"},
+    [POLICY_FOR_COOLER] = {"",
+                           " is free but too warm to be given work lightly; a cooler node will be "
+                           "free soon"},
+    [POLICY_FOR_HOLDER] = {"a node with the model will be free sooner than another could load it",
+                           NULL},
+    [POLICY_FOR_FASTER] =
+        {"a faster board with the model is busy, but will be done sooner than the "
+         "free node",
+         NULL},
+    [POLICY_FOR_NODE] = {"no node can take it now", NULL},
+    [POLICY_BY_DEMAND] = {"with one more node that has the model its requests would wait less",
+                          NULL},
 };
 
 static const char *const verdict_words[POLICY_VERDICT_COUNT] = {
     [POLICY_UNKNOWN] = "without usable health",
     [POLICY_MAY_WORK] = "may work",
     [POLICY_LOST] = "lost",
-    [POLICY_LATE_NODE] = "late",
+    [POLICY_LATE_NODE] = "silent for too long",
     [POLICY_DRAINED] = "drained",
-    [POLICY_UNAVAILABLE] = "unavailable",
-    [POLICY_HOT] = "hot",
+    [POLICY_UNAVAILABLE] = "says it is unavailable",
+    [POLICY_HOT] = "too hot",
     [POLICY_MEMORY] = "short of memory",
     [POLICY_ON_HOLD] = "on hold after a failure",
 };
@@ -116,7 +129,30 @@ const char *policy_verdict_words(enum policy_verdict verdict)
 /* --- why not
  * ---------------------------------------------------------------------------------------------- */
 
-/* In one or two words, why this node does not have it. */
+static bool has_failed_it(const struct policy *policy, const struct policy_decision *decision,
+                          uint32_t node)
+{
+    struct policy_want want = {.tried = ""};
+
+    if (decision->request != POLICY_NONE && window_at(policy->window, decision->request))
+        want.tried = window_tried(policy->window, decision->request);
+    return policy_has_failed_it(policy, &want, node);
+}
+
+/* It has a free slot and the model on its disk. */
+static const char *why_not_load(const struct policy *policy, uint32_t node, uint32_t pair)
+{
+    const struct policy_node *n = &policy->nodes[node];
+
+    if (!policy_pair_fits(policy, &policy->pairs[pair]))
+        return "too little memory for the model";
+    if (!n->is_idle)
+        return "busy with another model";
+    return n->heat.is_resting ? "resting from heat, would have to load it"
+                              : "would have to load it";
+}
+
+/* In a few words, why this node does not have it. */
 static const char *why_not(const struct policy *policy, const struct policy_decision *decision,
                            uint32_t node)
 {
@@ -132,14 +168,20 @@ static const char *why_not(const struct policy *policy, const struct policy_deci
     if (policy->pairs[pair].place == POLICY_PLACE_ELSEWHERE)
         return "model pinned elsewhere";
     if (policy->pairs[pair].is_suspect)
-        return "with the model suspect";
+        return "the model hung there";
     if (n->loading != POLICY_NONE)
-        return "loading a model";
+        return n->loading == pair ? "loading it now" : "loading another model";
+    if (decision->act == POLICY_PRELOAD && policy->pairs[pair].is_in[PAIRS_RESIDENT])
+        return "has it in memory";
     if (!n->is_open)
         return "no slot free";
+    if (has_failed_it(policy, decision, node))
+        return "has failed it before";
     if (!policy->pairs[pair].is_in[PAIRS_RESIDENT])
-        return n->heat.is_resting ? "resting, would have to load it" : "would have to load it";
-    return n->heat.is_resting ? "resting" : "costs more";
+        return why_not_load(policy, node, pair);
+    if (n->heat.is_resting)
+        return "resting from heat";
+    return n->is_failing ? "has failed others lately" : "costs more";
 }
 
 /* Those that are not named, in numbers. */
@@ -244,7 +286,7 @@ static void place_add(struct text *text, const struct policy *policy,
 static void move_add(struct text *text, const struct policy *policy,
                      const struct policy_decision *decision, const struct policy_words *words)
 {
-    add_text(text, reason_words[decision->reason]);
+    add_text(text, reason_words[decision->reason].text);
     add_text(text, ": ");
     cost_add(text, &decision->cost);
     node_add(text, policy, decision->node);
@@ -262,9 +304,14 @@ static void move_add(struct text *text, const struct policy *policy,
 static void keep_add(struct text *text, const struct policy_decision *decision,
                      const struct policy_words *words)
 {
-    add(text, "waits: %s", reason_words[decision->reason]);
-    if (decision->node != POLICY_NONE)
-        add(text, " (%s)", words->node(decision->node, words->arg));
+    const struct reason_words *reason = &reason_words[decision->reason];
+
+    add(text, "waits: %s", reason->text);
+    if (reason->behind) {
+        add(text, "%s%s",
+            decision->node == POLICY_NONE ? "a node" : words->node(decision->node, words->arg),
+            reason->behind);
+    }
     if (decision->cost.wait_s > 0.0 && decision->cost.wait_s < WAIT_FOREVER_S)
         add(text, ", in about %.0f s", decision->cost.wait_s);
 }
@@ -272,8 +319,9 @@ static void keep_add(struct text *text, const struct policy_decision *decision,
 static void preload_add(struct text *text, const struct policy *policy,
                         const struct policy_decision *decision, const struct policy_words *words)
 {
-    add(text, "%s: saves %.3f s of waiting per second, costs %.3f; loads in %.1f s",
-        reason_words[decision->reason], decision->gain_s, decision->loss_s, decision->cost.load_s);
+    add(text, "%s: %.3f s of waiting saved per second, %.3f s caused elsewhere; loads in %.1f s",
+        reason_words[decision->reason].text, decision->gain_s, decision->loss_s,
+        decision->cost.load_s);
     if (decision->evict != POLICY_NONE)
         add(text, "; unloads %s", words->model(decision->evict, words->arg));
     place_add(text, policy, decision);
@@ -297,6 +345,7 @@ void policy_why(const struct policy *policy, const struct policy_decision *decis
         break;
     case POLICY_PRELOAD:
         preload_add(&text, policy, decision, words);
+        others_add(&text, policy, decision, words);
         break;
     case POLICY_NOTHING:
         break;

@@ -2,9 +2,10 @@
 #define ROUTER_TAP_H
 
 /*
- * A record of everything that is told to the window and the policy, and of everything that the
- * policy answers: lines of words, so that the same calls can be made again later and must give the
- * same answers (policy_replay.h). Pure; the lines are handed to whoever listens.
+ * A record of everything that is told to the window and the policy, of every name that becomes an
+ * index or stops to be one, and of everything that the policy answers: lines of words, so that the
+ * same calls can be made again later and must give the same answers (policy_replay.h). Pure; the
+ * lines are handed to whoever listens.
  *
  * A line is an operation and its values, separated by single blanks: integers in decimal, doubles
  * and hashes as sixteen hexadecimal digits (a double's are its bits), names as they are, "-" for
@@ -17,7 +18,7 @@
 
 #include "common/span.h"
 
-#define TAP_VERSION  1
+#define TAP_VERSION  2
 #define TAP_LINE_MAX 8192 /* bytes of a line; a heartbeat is one line for each of its models */
 
 struct tap {
