@@ -1,5 +1,6 @@
 #include "trim.h"
 
+#include <malloc.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -28,5 +29,6 @@ void trim_tick(struct router *router)
     if (now_ms < router->trim_ms || !policy_rest(router->policy, give_back, NULL))
         return;
     names_rest(&router->names, give_back, NULL);
+    (void)malloc_trim(0); /* what answers and calls of that backlog were kept in */
     router->trim_ms = now_ms + TRIM_INTERVAL_MS;
 }

@@ -6,7 +6,8 @@
  *
  * The core lives in blocks of fixed size (137 MiB by default), of which only what is used is
  * resident. The core names what has not been needed for TRIM_INTERVAL_MS (index_table.h), and those
- * pages are given back by madvise(MADV_DONTNEED): they read as zeros when they are needed again.
+ * pages are given back by madvise(MADV_DONTNEED): they read as zeros when they are needed again. So
+ * are the free pages of malloc, which held the commands and answers of that backlog.
  */
 
 struct router;

@@ -82,7 +82,8 @@ static void add(void)
     (void)snprintf(id, sizeof id, "r%u", roll(100000));
     (void)snprintf(model, sizeof model, "m%u:latest", roll(300));
     (void)snprintf(client, sizeof client, "c%u", roll(200));
-    entry = (struct window_entry){.id = {next_id++, 0},
+    next_id++;
+    entry = (struct window_entry){.id = {next_id, 0},
                                   .request_id = span_str(id),
                                   .model = span_str(model),
                                   .client = span_str(client),
