@@ -154,13 +154,23 @@ static void ask_job(struct router *router, const struct request *request, struct
         free(question);
 }
 
+/* A client that names the stream which its reply goes to anyway costs no more than one that does
+ * not: the window keeps only what is out of the ordinary. */
+static struct span own_callback(const struct router *router, const struct request *request)
+{
+    char usual[KEY_MAX];
+
+    (void)key_responses(&router->keys, request->request_id, usual);
+    return span_is(request->callback, usual) ? (struct span){NULL, 0} : request->callback;
+}
+
 static void add_to_window(struct router *router, const struct request *request, int64_t submitted)
 {
     const struct request_size size = request_size_of(request);
     struct window_entry entry = {
         .request_id = request->request_id,
         .model = span_str(request->model_name),
-        .callback = request->callback,
+        .callback = own_callback(router, request),
         .client = request->client,
         .tried = request->tried,
         .last_error = request->last_error,

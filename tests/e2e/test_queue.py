@@ -1,6 +1,9 @@
 """Who is next: priorities with ageing, fair shares between clients, credit of the nodes."""
 
+import pytest
+
 from cluster import CHAT, GROUP_ROUTERS, SLOW_CHAT, wait_until
+from process import SANITIZE
 
 QUICK = "gemma3:1b,load=1ms,gen_tps=1000,prompt_tps=1e6,tokens=20"  # 20 ms
 
@@ -117,6 +120,29 @@ def test_a_request_that_no_node_can_take_does_not_block_the_others(cluster):
     for request_id in stuck:
         cluster.cancel(request_id)
         assert cluster.read_reply(request_id).code == "cancelled"
+
+
+def fill(cluster, first, n, timeout_ms):
+    """So many for a model that nobody has, each naming the reply stream that it has anyway."""
+    pipe = cluster.db.pipeline(transaction=False)
+    for i in range(first, first + n):
+        pipe.xadd(cluster.keys.requests, {
+            "request_id": f"w{i}", "model": "absent:1b", "prompt": "hi", "timeout_ms": timeout_ms,
+            "callback": cluster.keys.reply(f"w{i}")})
+    pipe.execute()
+    wait_until(lambda: pending(cluster) >= first + n, "the router has read them", 20)
+
+
+@pytest.mark.skipif(bool(SANITIZE), reason="a sanitizer's memory is its own")
+def test_a_backlog_costs_little_and_its_memory_goes_back(cluster):
+    router = cluster.router(model_wait="60s", log_level="warning")
+    fill(cluster, 0, 100, 12000)
+    before = router.rss_mib()
+    fill(cluster, 100, 3000, 8000)
+    each = (router.rss_mib() - before) * 2**20 / 3000
+    assert each < 700, f"{each:.0f} bytes for each of 3,000 that wait"
+    wait_until(lambda: pending(cluster) == 0, "their deadlines have passed", 30)
+    wait_until(lambda: router.rss_mib() < before + 0.5, "their memory is given back", 30)
 
 
 def test_a_node_never_holds_more_than_its_credit(cluster):
