@@ -233,6 +233,95 @@ static void a_model_is_not_preloaded_where_it_is_to_be_avoided(void **state)
     fix_free(&f);
 }
 
+/* --- words ---------------------------------------------------------------------------------------
+ */
+
+static void each_way_of_waiting_has_its_sentence(void **state)
+{
+    static const struct {
+        enum policy_reason reason;
+        uint32_t node;
+        const char *words;
+    } rows[] = {
+        {POLICY_FOR_HOME, 1, "waits: its conversation is on pi-1, which is busy and worth waiting"},
+        {POLICY_FOR_COOLER, 0, "waits: pi-0 is free but too warm to be given work lightly"},
+        {POLICY_FOR_HOLDER, POLICY_NONE, "waits: a node with the model will be free sooner"},
+        {POLICY_FOR_FASTER, POLICY_NONE, "waits: a faster board with the model is busy"},
+        {POLICY_FOR_NODE, POLICY_NONE, "waits: no node can take it now"},
+    };
+    struct fix f;
+
+    (void)state;
+    fix_make(&f);
+    fix_up(&f, 0, 0);
+    fix_up(&f, 1, 0);
+    uint32_t request = fix_ask(&f, 0, 0);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct policy_decision d = {
+            .act = POLICY_KEEP,
+            .reason = rows[i].reason,
+            .request = request,
+            .node = rows[i].node,
+            .model = f.model[0],
+            .evict = POLICY_NONE,
+            .runner_up = POLICY_NONE,
+        };
+        explains(&f, &d, rows[i].words);
+    }
+    fix_free(&f);
+}
+
+static void each_node_that_does_not_have_it_has_its_reason(void **state)
+{
+    static const char *const reasons[] = {
+        "pi-1 has failed it before",    "pi-2 has failed others lately",
+        "pi-3 the model hung there",    "pi-4 too little memory for the model",
+        "pi-5 busy with another model",
+    };
+    struct fix f;
+
+    (void)state;
+    fix_make(&f);
+    for (uint32_t i = 0; i < 6; i++)
+        fix_up(&f, i, i < 4 ? 0 : 1);
+    f.heard[1].id_hash = span_hash(span_str("one"));
+    policy_forget(f.policy, 1, f.now_ms);
+    fix_hear(&f, 1);
+    policy_verdict(f.policy, 1, POLICY_MAY_WORK, false, f.now_ms);
+    policy_verdict(f.policy, 2, POLICY_MAY_WORK, true, f.now_ms);
+    f.installed[3][0].is_suspect = true;
+    f.heard[4].ram_bytes = INT64_C(2000000000);
+    f.heard[5].slots = f.heard[5].credit = 2;
+    for (uint32_t i = 3; i < 6; i++)
+        fix_hear(&f, i);
+    policy_load(f.policy, 5, 1, false, f.now_ms);
+    (void)fix_next(&f);
+    (void)fix_ask_entry(
+        &f, 0,
+        (struct window_entry){.tried = span_str("one"), .attempt = 2, .priority = REQUEST_NORMAL});
+    struct policy_decision d;
+    assert_true(policy_next(f.policy, f.now_ms, &d) && d.act == POLICY_MOVE);
+    assert_int_equal(d.node, 0);
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
+        explains(&f, &d, reasons[i]);
+    fix_free(&f);
+}
+
+static void a_load_says_what_it_unloads(void **state)
+{
+    struct fix f;
+
+    (void)state;
+    fix_make(&f);
+    fix_up(&f, 0, 1);
+    (void)fix_ask(&f, 0, 0);
+    struct policy_decision d = fix_next(&f);
+    assert_int_equal(d.reason, POLICY_BY_SWAP);
+    assert_int_equal(d.evict, f.model[1]);
+    explains(&f, &d, "; unloads b:2b");
+    fix_free(&f);
+}
+
 /* --- lost and back -------------------------------------------------------------------------------
  */
 
@@ -274,6 +363,9 @@ int main(void)
         cmocka_unit_test(a_model_is_not_loaded_where_it_is_to_be_avoided),
         cmocka_unit_test(a_pinned_model_is_preloaded_only_where_it_is_pinned_and_there_in_order),
         cmocka_unit_test(a_model_is_not_preloaded_where_it_is_to_be_avoided),
+        cmocka_unit_test(each_way_of_waiting_has_its_sentence),
+        cmocka_unit_test(each_node_that_does_not_have_it_has_its_reason),
+        cmocka_unit_test(a_load_says_what_it_unloads),
         cmocka_unit_test(a_node_that_was_lost_and_is_back_gets_work_again_as_one_that_has_nothing),
     };
 

@@ -262,7 +262,7 @@ struct policy_decision {
     uint32_t request;    /* index in the window; POLICY_NONE for PRELOAD */
     uint32_t node;       /* where to; for KEEP the node waited for, or POLICY_NONE */
     uint32_t model;      /* of the request, or to preload */
-    uint32_t evict;      /* PRELOAD: model to unload first, or POLICY_NONE */
+    uint32_t evict;      /* model that is unloaded for this one (PRELOAD: first), or POLICY_NONE */
     uint32_t considered; /* nodes whose cost was calculated */
     bool again;          /* MOVE: every node that could take it has failed it before */
     struct policy_cost cost;

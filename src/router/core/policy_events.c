@@ -296,13 +296,17 @@ void policy_demand(struct policy *policy, uint32_t model, int64_t now_ms)
     policy_demand_add(&policy->models[model], now_ms);
 }
 
-void policy_go(struct policy *policy, const struct policy_want *want, uint32_t pair, int64_t now_ms)
+uint32_t policy_go(struct policy *policy, const struct policy_want *want, uint32_t pair,
+                   int64_t now_ms)
 {
     const struct policy_pair *p = &policy->pairs[pair];
     struct policy_node *n = &policy->nodes[p->node];
     struct policy_cost cost;
     double seconds = policy_load_time(policy, p) + policy_service(policy, want, pair, &cost);
     double output_s = policy_min(seconds, want->output_tokens / p->gen_tps);
+    uint32_t evicted[POLICY_RESIDENT_MAX] = {POLICY_NONE};
+    bool loads = !p->is_in[PAIRS_RESIDENT];
+    bool evicts = loads && policy_would_evict(policy, p->node, pair, evicted) > 0;
 
     policy_homebound_drop(policy, want->request);
     if (n->promises_n < POLICY_ENDS_MAX) {
@@ -320,6 +324,7 @@ void policy_go(struct policy *policy, const struct policy_want *want, uint32_t p
                                             want->prompt_tokens + want->output_tokens},
                       now_ms);
     policy_node_refresh(policy, p->node, now_ms);
+    return evicts ? policy->pairs[evicted[0]].model : POLICY_NONE;
 }
 
 void policy_elsewhere(struct policy *policy, uint32_t node, uint32_t model, uint64_t session,

@@ -97,7 +97,7 @@ static bool move(struct policy *policy, const struct policy_want *want,
     ret->node = chosen->node;
     ret->cost = chosen->cost;
     ret->again = policy_has_failed_it(policy, want, ret->node);
-    policy_go(policy, want, chosen->pair, now_ms);
+    ret->evict = policy_go(policy, want, chosen->pair, now_ms);
     return true;
 }
 

@@ -264,9 +264,10 @@ void policy_pairs_sweep(struct policy *policy, uint32_t node, bool all);
 /* --- policy_events.c
  * ------------------------------------------------------------------------------ */
 
-/* Books the move: the slot, the model, the conversation, what is promised. */
-void policy_go(struct policy *policy, const struct policy_want *want, uint32_t pair,
-               int64_t now_ms);
+/* Books the move: the slot, the model, the conversation, what is promised. Returns the model that
+ * is unloaded for it, or POLICY_NONE. */
+uint32_t policy_go(struct policy *policy, const struct policy_want *want, uint32_t pair,
+                   int64_t now_ms);
 /* It is to be looked at. */
 void policy_request_fresh(struct policy *policy, uint32_t request);
 void policy_loading_set(struct policy *policy, uint32_t pair, int64_t now_ms);

@@ -189,6 +189,6 @@ bool policy_late_pull(struct policy *policy, uint32_t node, int64_t now_ms,
     ret->cost = pull.cost;
     ret->considered = pull.considered;
     ret->again = policy_has_failed_it(policy, &pull.want, node);
-    policy_go(policy, &pull.want, pull.pair, now_ms);
+    ret->evict = policy_go(policy, &pull.want, pull.pair, now_ms);
     return true;
 }

@@ -86,7 +86,7 @@ static const struct reason_words reason_words[POLICY_REASON_COUNT] = {
     [POLICY_BY_SWAP] = {"loading the model there is cheaper than waiting", NULL},
     [POLICY_BY_PULL] = {"a slot came free, and this request gains most from it", NULL},
     [POLICY_BY_PULL_SWAP] = {"a slot came free, and it is worth loading the model", NULL},
-    [POLICY_BY_RULE] = {"by the rule of the policy", NULL},
+    [POLICY_BY_RULE] = {"by the rule of policy = ", NULL},
     [POLICY_FOR_HOME] = {"its conversation is on ", ", which is busy and worth waiting for"},
     [POLICY_FOR_COOLER] = {"",
                            " is free but too warm to be given work lightly; a cooler node will be "
@@ -283,14 +283,26 @@ static void place_add(struct text *text, const struct policy *policy,
         add(text, ", pinned (choice %" PRId32 ")", policy->pairs[pair].place);
 }
 
+static void evict_add(struct text *text, const struct policy_decision *decision,
+                      const struct policy_words *words)
+{
+    if (decision->evict == POLICY_NONE)
+        return;
+    add_text(text, "; unloads ");
+    add_text(text, words->model(decision->evict, words->arg));
+}
+
 static void move_add(struct text *text, const struct policy *policy,
                      const struct policy_decision *decision, const struct policy_words *words)
 {
     add_text(text, reason_words[decision->reason].text);
+    if (decision->reason == POLICY_BY_RULE)
+        add_text(text, policy_kind_name(policy->settings.kind));
     add_text(text, ": ");
     cost_add(text, &decision->cost);
     node_add(text, policy, decision->node);
     place_add(text, policy, decision);
+    evict_add(text, decision, words);
     if (decision->again)
         add(text, "; every node that could take it has failed it before");
     if (decision->runner_up == POLICY_NONE)
@@ -322,9 +334,8 @@ static void preload_add(struct text *text, const struct policy *policy,
     add(text, "%s: %.3f s of waiting saved per second, %.3f s caused elsewhere; loads in %.1f s",
         reason_words[decision->reason].text, decision->gain_s, decision->loss_s,
         decision->cost.load_s);
-    if (decision->evict != POLICY_NONE)
-        add(text, "; unloads %s", words->model(decision->evict, words->arg));
     place_add(text, policy, decision);
+    evict_add(text, decision, words);
 }
 
 void policy_why(const struct policy *policy, const struct policy_decision *decision,
