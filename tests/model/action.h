@@ -39,6 +39,8 @@ enum action_kind {
     ACT_CHUNK,
     ACT_DONE,
     ACT_FAIL,
+    ACT_REFUSE, /* delivered, but the node cannot take it now */
+    ACT_ABORT,  /* it runs, and the time to finish is over */
     ACT_TOO_LATE,
     ACT_TOLD, /* the worker hears of the cancel */
     ACT_SEND_END,
@@ -87,12 +89,18 @@ void action_take_outside(struct world *world, const struct action *action, struc
 void action_take_router(struct world *world, const struct action *action, struct outcome *outcome);
 void action_take_worker(struct world *world, const struct action *action, struct outcome *outcome);
 
+/* Whoever holds what is gone from its stream finds out at once: see README.md. */
+void router_learn(struct world *world, uint8_t who);
+void worker_learn(struct world *world, uint8_t node, uint8_t process);
+
 /* For the two files of actors. */
 void actions_add(struct actions *actions, struct action action);
 /* The same, and once with the answer lost, if that may still happen. */
 void actions_add_lossy(const struct world *world, struct actions *actions, struct action action);
 bool ask(struct world *world, const struct call *call, struct outcome *outcome, const char *word);
 bool told(const struct outcome *outcome, const char *word);
+/* Would this call say `lost` and change nothing? Asks the server, and leaves the world as it is. */
+bool says_lost(const struct world *world, const struct call *call);
 
 /* "router x moves 1 to a -> moved" */
 void action_text(const struct action *action, const struct outcome *outcome, char *buf,

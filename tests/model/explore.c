@@ -12,7 +12,8 @@
 #include "check.h"
 #include "table.h"
 
-#define TRACE_MAX 1024
+#define TRACE_MAX  1024
+#define PROGRESS_S 30
 
 struct node {
     struct world world;
@@ -38,6 +39,7 @@ struct exploration {
     unsigned deepest;
     bool is_cut; /* a limit stopped it */
     struct timespec began;
+    double told_s; /* when the last line of progress was printed, since then */
 };
 
 /* --- gates that can be taken out ---------------------------------------------------------------
@@ -161,8 +163,9 @@ static const char *try_action(struct exploration *x, uint32_t number, const stru
     action_take(&next, action, &outcome);
     x->transitions++;
     wrong = check_step(&x->nodes[number].world, &outcome);
-    if (!wrong)
-        wrong = check_state(&next);
+    if (wrong || memcmp(&next, &x->nodes[number].world, sizeof next) == 0)
+        return wrong;
+    wrong = check_state(&next);
     if (wrong)
         return wrong;
     if (action->is_lost && outcome.answer.is_same)
@@ -206,10 +209,21 @@ static bool expand(struct exploration *x, uint32_t number)
     return false;
 }
 
-static bool has_reached_limit(const struct exploration *x)
+static bool has_reached_limit(struct exploration *x)
 {
-    return x->n >= x->options.states ||
-           (x->done % 256 == 0 && seconds_since(&x->began) >= x->options.seconds);
+    double seconds;
+
+    if (x->n >= x->options.states)
+        return true;
+    if (x->done % 256 != 0)
+        return false;
+    seconds = seconds_since(&x->began);
+    if (seconds >= x->told_s + PROGRESS_S) {
+        x->told_s = seconds;
+        (void)fprintf(stderr, "%.0f s: %u states, %u looked at, depth %u\n", seconds, x->n, x->done,
+                      (unsigned)x->nodes[x->done].depth);
+    }
+    return seconds >= x->options.seconds;
 }
 
 /* Breadth first, so that the first violation found has the shortest trace. */
@@ -278,6 +292,8 @@ static void read_option(const char *name, const char *value, struct options *opt
         limits.faults = (uint8_t)number_option(name, value);
     else if (strcmp(name, "--only") == 0)
         limits.kinds = kinds_option(value);
+    else if (strcmp(name, "--plain") == 0)
+        limits.is_plain = number_option(name, value) != 0;
     else if (strcmp(name, "--attempts") == 0)
         limits.attempts = (uint8_t)number_option(name, value);
     else if (strcmp(name, "--depth") == 0)
@@ -289,9 +305,9 @@ static void read_option(const char *name, const char *value, struct options *opt
     else if (strcmp(name, "--sample") == 0 && number_option(name, value) > 0)
         options->sample = number_option(name, value);
     else {
-        (void)fprintf(
-            stderr, "usage: explore [--faults N] [--only KIND,...] [--attempts N] "
-                    "[--depth N] [--states N] [--seconds N] [--sample N] [--break SCRIPT:GATE]\n");
+        (void)fprintf(stderr, "usage: explore [--faults N] [--only KIND,...] [--attempts N] "
+                              "[--depth N] [--states N] [--seconds N] [--sample N] [--plain 0|1] "
+                              "[--break SCRIPT:GATE]\n");
         exit(2);
     }
 }

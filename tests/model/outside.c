@@ -37,6 +37,14 @@ bool ask(struct world *world, const struct call *call, struct outcome *outcome, 
     return !word || told(outcome, word);
 }
 
+bool says_lost(const struct world *world, const struct call *call)
+{
+    struct answer answer;
+
+    (void)server_call(world->redis, call, &answer);
+    return answer.is_same && strcmp(answer.word, "lost") == 0;
+}
+
 /* --- outside -----------------------------------------------------------------------------------
  */
 
@@ -48,6 +56,11 @@ static bool is_over(const struct world *world)
     return view->requests.n == 0 && view->streams[0].n == 0 && view->streams[1].n == 0;
 }
 
+static bool may_cancel(const struct world *world)
+{
+    return world_may(world, DISTURB_CANCEL) && world->n_control < CONTROL_MAX && !world->has_cancel;
+}
+
 void actions_find_outside(const struct world *world, struct actions *actions)
 {
     const struct view *view = world_view(world);
@@ -57,7 +70,7 @@ void actions_find_outside(const struct world *world, struct actions *actions)
     if (world->submitted == 0 ||
         (world_may(world, DISTURB_RESUBMIT) && world->submitted < 2 && world->gone_terminals == 0))
         actions_add(actions, (struct action){.kind = ACT_SUBMIT});
-    if (world_may(world, DISTURB_CANCEL) && has_room && !world->has_cancel)
+    if (may_cancel(world))
         actions_add(actions, (struct action){.kind = ACT_CANCEL});
     if (world_may(world, DISTURB_DRAIN) && has_room && world->n_control == world->has_cancel) {
         actions_add(actions, (struct action){.kind = ACT_DRAIN, .node = 0});
@@ -112,9 +125,26 @@ void action_take_outside(struct world *world, const struct action *action, struc
 /* --- all ---------------------------------------------------------------------------------------
  */
 
+/* What can still happen to a request that is over: a cancel that comes too late. */
+static void find_late_cancels(const struct world *world, struct actions *actions)
+{
+    if (may_cancel(world))
+        actions_add(actions, (struct action){.kind = ACT_CANCEL});
+    for (uint8_t i = 0; i < ROUTERS; i++) {
+        if (world->routers[i].is_up && world->routers[i].heard < world->n_control)
+            actions_add_lossy(world, actions, (struct action){.kind = ACT_HEAR, .who = i});
+        else if (!world->routers[i].is_up && world->n_control > 0)
+            actions_add(actions, (struct action){.kind = ACT_ROUTER_START, .who = i});
+    }
+}
+
 void actions_find(const struct world *world, struct actions *actions)
 {
     actions->n = 0;
+    if (!limits.is_plain && world_is_over(world)) {
+        find_late_cancels(world, actions);
+        return;
+    }
     actions_find_outside(world, actions);
     for (uint8_t i = 0; i < ROUTERS; i++)
         actions_find_router(world, i, actions);
@@ -138,6 +168,14 @@ void action_take(struct world *world, const struct action *action, struct outcom
     else
         action_take_worker(world, action, outcome);
     world_rename_ids(world);
+    if (limits.is_plain)
+        return;
+    for (uint8_t i = 0; i < ROUTERS; i++)
+        router_learn(world, i);
+    for (uint8_t i = 0; i < NODES; i++) {
+        for (uint8_t p = 0; p < PROCESSES; p++)
+            worker_learn(world, i, p);
+    }
 }
 
 static const char *const texts[ACT_COUNT] = {
@@ -168,6 +206,8 @@ static const char *const texts[ACT_COUNT] = {
     [ACT_CHUNK] = "writes a chunk",
     [ACT_DONE] = "has the answer, and sends it",
     [ACT_FAIL] = "fails, and sends it back",
+    [ACT_REFUSE] = "cannot take it now, and sends it back",
+    [ACT_ABORT] = "has no time left to finish it, and sends it back",
     [ACT_TOO_LATE] = "sees the deadline pass",
     [ACT_TOLD] = "hears of the cancel",
     [ACT_SEND_END] = "sends how it ended",

@@ -29,6 +29,16 @@ static uint8_t unknown_pending(const struct world *world, uint8_t who)
     return 0;
 }
 
+/* By what it heard, or by what the job says of an entry that came back: ask_job(). */
+static bool is_cancelled(const struct world *world, uint8_t who, const struct known *entry)
+{
+    const struct view *view = world_view(world);
+    bool job_says = entry->came_back && view->job_state == JOB_AT_QUEUED &&
+                    view->job_entry == entry->id && view->job_cancel;
+
+    return era_is_cancelled(entry->era) && (world->routers[who].knows_cancel || job_says);
+}
+
 static void find_ends(const struct world *world, struct action action, const struct held *held,
                       struct actions *actions)
 {
@@ -42,7 +52,7 @@ static void find_ends(const struct world *world, struct action action, const str
     if (world_is_late(world, held->entry.era))
         actions_add_lossy(world, actions, action);
     action.how = ENDING_CANCELLED;
-    if (world->routers[action.who].knows_cancel && era_is_cancelled(held->entry.era))
+    if (is_cancelled(world, action.who, &held->entry))
         actions_add_lossy(world, actions, action);
     action.how = ENDING_UNKNOWN;
     if (world_may(world, DISTURB_UNKNOWN) && !world->budget.gave_up)
@@ -268,6 +278,23 @@ static void come_and_go(struct world *world, const struct action *action, struct
             world->budget.faults--;
             world->budget.routers_old |= bit;
         }
+    }
+}
+
+void router_learn(struct world *world, uint8_t who)
+{
+    struct router *router = &world->routers[who];
+
+    for (uint8_t i = router->n; i-- > 0;) {
+        const struct held *held = &router->held[i];
+        const struct action action = {.who = who};
+        struct call move = call_about(&action, SCRIPT_MOVE, &held->entry);
+        struct call end = call_about(&action, SCRIPT_END, &held->entry);
+
+        end.how = held->must ? held->must : ENDING_UNKNOWN;
+        if (known_on(&world_view(world)->requests, held->entry.id).id == 0 &&
+            says_lost(world, &move) && says_lost(world, &end))
+            drop(router, i);
     }
 }
 

@@ -30,14 +30,17 @@ static void find_job(const struct world *world, struct action action, struct act
 {
     const struct process *process = &world->processes[action.node][action.process];
     bool runs = process->job == JOB_RUNS, is_here = process->job == JOB_HERE;
+    bool may_fail = world_may(world, DISTURB_FAIL) && !world->budget.failed;
     const struct {
         enum action_kind kind;
         bool is_possible, is_lossy;
     } rows[] = {
         {ACT_START, is_here && !process->stops, true},
-        {ACT_CHUNK, runs && !process->chunked, true},
+        {ACT_CHUNK, runs, true},
         {ACT_DONE, runs, true},
-        {ACT_FAIL, runs && world_may(world, DISTURB_FAIL) && !world->budget.failed, false},
+        {ACT_FAIL, runs && may_fail, false},
+        {ACT_REFUSE, is_here && may_fail, false},
+        {ACT_ABORT, runs && process->stops, false},
         {ACT_TOO_LATE, runs && world_is_late(world, process->entry.era), false},
         {ACT_TOLD, (runs || is_here) && hears_cancel(world, process), false},
         {ACT_SEND_END, process->job == JOB_ENDS, true},
@@ -148,7 +151,6 @@ static void job_drop(struct process *process)
 {
     process->job = JOB_NOTHING;
     process->ending = ENDING_NONE;
-    process->chunked = 0;
     process->start_sent = 0;
     process->entry = (struct known){0};
 }
@@ -234,9 +236,7 @@ static void chunk(struct world *world, const struct action *action, struct outco
 
     if (!ask(world, &call, outcome, NULL) || action->is_lost)
         return;
-    if (told(outcome, "ok"))
-        process->chunked = 1;
-    else if (told(outcome, "lost"))
+    if (told(outcome, "lost"))
         job_drop(process);
     else if (told(outcome, "fenced"))
         process_end(process);
@@ -375,16 +375,54 @@ static bool decide(struct world *world, const struct action *action)
 
     if (action->kind == ACT_DONE) {
         job_end(process, ENDING_DONE);
-    } else if (action->kind == ACT_FAIL) {
+    } else if (action->kind == ACT_FAIL || action->kind == ACT_REFUSE) {
         world->budget.faults--;
         world->budget.failed = 1;
-        job_end(process, ENDING_FAILED);
+        job_end(process, action->kind == ACT_FAIL ? ENDING_FAILED : ENDING_GIVEN_BACK);
+    } else if (action->kind == ACT_ABORT) {
+        job_end(process, ENDING_PAST);
     } else if (action->kind == ACT_TOO_LATE) {
         job_end(process, ENDING_EXPIRED);
     } else if (action->kind == ACT_TOLD) {
         job_end(process, ENDING_CANCELLED);
     }
-    return action->kind == ACT_DONE || action->kind == ACT_FAIL || action->kind == ACT_SEND_END;
+    return action->kind == ACT_DONE || action->kind == ACT_FAIL || action->kind == ACT_REFUSE ||
+           action->kind == ACT_ABORT || action->kind == ACT_SEND_END;
+}
+
+static void learn_loss(struct world *world, const struct action *action, struct process *process)
+{
+    const struct stream_view *stream = &world_view(world)->streams[action->node];
+    struct call begin = call_of(world, action, SCRIPT_START);
+    struct call end = call_of(world, action, SCRIPT_FINISH);
+
+    end.how = ENDING_DONE;
+    if (known_on(stream, process->entry.id).id == 0 && says_lost(world, &begin) &&
+        says_lost(world, &end))
+        job_drop(process);
+}
+
+/* Nobody but this process itself can make anything pending here. */
+static void learn_nothing_is_left(const struct world *world, uint8_t node, struct process *process)
+{
+    const struct stream_view *stream = &world_view(world)->streams[node];
+    bool is_alone = !(limits.kinds >> DISTURB_ZOMBIE & 1);
+
+    for (uint8_t i = 0; i < stream->n && i < SLOTS; i++)
+        is_alone = is_alone && !stream->entries[i].holder;
+    if (is_alone)
+        process->state = PROCESS_OPEN;
+}
+
+void worker_learn(struct world *world, uint8_t node, uint8_t number)
+{
+    const struct action action = {.node = node, .process = number};
+    struct process *process = &world->processes[node][number];
+
+    if (process->job != JOB_NOTHING)
+        learn_loss(world, &action, process);
+    else if (process->state == PROCESS_LOOKING)
+        learn_nothing_is_left(world, node, process);
 }
 
 void action_take_worker(struct world *world, const struct action *action, struct outcome *outcome)

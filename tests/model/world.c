@@ -69,6 +69,32 @@ const struct view *world_view(const struct world *world)
     return server_view(world->redis);
 }
 
+bool world_is_known(const struct world *world)
+{
+    for (int i = 0; i < ROUTERS; i++) {
+        if (world->routers[i].n > 0)
+            return true;
+    }
+    for (int i = 0; i < NODES; i++) {
+        for (int p = 0; p < PROCESSES; p++) {
+            if (world->processes[i][p].job != JOB_NOTHING)
+                return true;
+        }
+    }
+    return false;
+}
+
+bool world_is_over(const struct world *world)
+{
+    const struct view *view = world_view(world);
+    bool may_come_again = world_may(world, DISTURB_RESUBMIT) && world->submitted < 2;
+    bool may_be_forgotten = world_may(world, DISTURB_EXPIRE) && !world->is_expired;
+
+    return view->terminals + world->gone_terminals > 0 && view->requests.n == 0 &&
+           view->streams[0].n == 0 && view->streams[1].n == 0 && !world_is_known(world) &&
+           !may_come_again && !may_be_forgotten;
+}
+
 bool world_is_late(const struct world *world, uint8_t era)
 {
     return world->is_late && !(era & ERA_AFTER_DEADLINE);
@@ -102,10 +128,7 @@ struct names {
     uint8_t routers[ROUTERS], nodes[NODES];
 };
 
-struct canon {
-    struct world world;
-    struct view view;
-};
+#define NAMINGS 4 /* either order of routers, either of nodes */
 
 static uint8_t swap_mask(uint8_t mask, const uint8_t *to)
 {
@@ -203,39 +226,67 @@ static void canon_budget(const struct budget *from, const struct names *names, s
     to->routers_old = swap_mask(from->routers_old, names->routers);
     to->nodes_crashed = swap_mask(from->nodes_crashed, names->nodes);
     to->nodes_old = swap_mask(from->nodes_old, names->nodes);
+    if (!limits.is_plain && !(limits.kinds >> DISTURB_SILENT & 1))
+        to->nodes_old = (uint8_t)(to->nodes_old & ~to->nodes_crashed); /* find_nodes(): either */
     to->nodes_stopped = swap_mask(from->nodes_stopped, names->nodes);
 }
 
-static uint64_t hash_under(const struct world *world, const struct names *names)
-{
-    const struct view *view = world_view(world);
-    struct canon canon = {.world = *world};
+/* By state of Redis and naming; 0: not asked for yet. */
+static struct {
+    uint64_t (*of)[NAMINGS];
+    uint32_t n;
+} view_hashes;
 
-    canon.world.redis = 0;
-    canon_view(view, names, &canon.view);
-    canon_budget(&world->budget, names, &canon.world.budget);
+static uint64_t view_hash(uint32_t state, unsigned naming, const struct names *names)
+{
+    if (state >= view_hashes.n) {
+        uint32_t n = 2 * state + 1024;
+
+        view_hashes.of = grow(view_hashes.of, n, sizeof *view_hashes.of);
+        memset(view_hashes.of + view_hashes.n, 0, (n - view_hashes.n) * sizeof *view_hashes.of);
+        view_hashes.n = n;
+    }
+    uint64_t *hash = &view_hashes.of[state][naming];
+    if (*hash == 0) {
+        struct view view;
+
+        canon_view(server_view(state), names, &view);
+        *hash = hash_bytes(&view, sizeof view);
+    }
+    return *hash;
+}
+
+static uint64_t hash_under(const struct world *world, unsigned naming)
+{
+    const struct names names = {.routers = {(uint8_t)(naming & 1), !(naming & 1)},
+                                .nodes = {(uint8_t)(naming >> 1), !(naming >> 1)}};
+    const struct view *view = world_view(world);
+    struct world canon = *world;
+
+    canon.redis = 0;
+    canon_budget(&world->budget, &names, &canon.budget);
     for (int i = 0; i < ROUTERS; i++)
-        canon_router(view, names, &world->routers[i], &canon.world.routers[names->routers[i]]);
+        canon_router(view, &names, &world->routers[i], &canon.routers[names.routers[i]]);
     for (int i = 0; i < NODES; i++) {
         for (int p = 0; p < PROCESSES; p++)
-            canon_process(view, names, i, &world->processes[i][p],
-                          &canon.world.processes[names->nodes[i]][p]);
+            canon_process(view, &names, i, &world->processes[i][p],
+                          &canon.processes[names.nodes[i]][p]);
     }
     for (int i = 0; i < CONTROL_MAX; i++) {
         if (world->control[i] >= 2)
-            canon.world.control[i] = (uint8_t)(2 + names->nodes[world->control[i] - 2]);
+            canon.control[i] = (uint8_t)(2 + names.nodes[world->control[i] - 2]);
     }
-    return hash_bytes(&canon, sizeof canon);
+    const uint64_t both[] = {hash_bytes(&canon, sizeof canon),
+                             view_hash(world->redis, naming, &names)};
+    return hash_bytes(both, sizeof both);
 }
 
 uint64_t world_hash(const struct world *world)
 {
     uint64_t least = UINT64_MAX;
 
-    for (unsigned i = 0; i < 4; i++) {
-        const struct names names = {.routers = {(uint8_t)(i & 1), !(i & 1)},
-                                    .nodes = {(uint8_t)(i >> 1), !(i >> 1)}};
-        uint64_t hash = hash_under(world, &names);
+    for (unsigned i = 0; i < NAMINGS; i++) {
+        uint64_t hash = hash_under(world, i);
 
         least = hash < least ? hash : least;
     }
@@ -314,6 +365,9 @@ void world_rename_ids(struct world *world)
 
 void world_done(void)
 {
+    free(view_hashes.of);
+    view_hashes.of = NULL;
+    view_hashes.n = 0;
     table_free(&twins.by_view);
     free(twins.of);
     twins.of = NULL;

@@ -53,10 +53,9 @@ enum job_state_model {
 struct process {
     uint8_t state; /* enum process_state */
     uint8_t epoch;
-    uint8_t stops;  /* was told to stop */
-    uint8_t job;    /* enum job_state_model */
-    uint8_t ending; /* enum ending, of JOB_ENDS */
-    uint8_t chunked;
+    uint8_t stops;      /* was told to stop */
+    uint8_t job;        /* enum job_state_model */
+    uint8_t ending;     /* enum ending, of JOB_ENDS */
     uint8_t start_sent; /* start.lua, and no answer came */
     struct known entry;
 };
@@ -111,6 +110,7 @@ struct limits {
     uint8_t faults;
     uint8_t attempts; /* max_attempts */
     uint16_t kinds;   /* bit per enum disturbance: those that may happen */
+    bool is_plain;    /* without the reductions of README.md */
 };
 extern struct limits limits;
 
@@ -131,6 +131,13 @@ void world_done(void); /* frees what that needs */
 
 /* The same for worlds that differ only in names: of ids, of the two routers, of the two nodes. */
 uint64_t world_hash(const struct world *world);
+
+/* Does a router or worker hold an entry, for all it knows? */
+bool world_is_known(const struct world *world);
+
+/* The request has ended, nothing of it is anywhere, nobody knows anything of it, and it will not be
+ * submitted again. */
+bool world_is_over(const struct world *world);
 
 /* Has this request's own deadline passed; does the cancel mean it? */
 bool world_is_late(const struct world *world, uint8_t era);
