@@ -83,7 +83,8 @@ size_t redis_conn_pending_bytes(const struct redis_conn *conn);
 bool redis_conn_send(struct redis_conn *conn, redis_conn_callback *callback, void *arg, int argc,
                      const char **argv, const size_t *argv_len);
 
-/* The same for a command that is formatted already (redisFormatCommandArgv); copied likewise. */
+/* The same for a command that is formatted already (resp.h), with a NUL behind unless it has two
+ * words or more; copied likewise. */
 bool redis_conn_send_formatted(struct redis_conn *conn, redis_conn_callback *callback, void *arg,
                                struct span command);
 

@@ -11,10 +11,11 @@
 
 #include <stddef.h>
 
-/* Exactly the bytes that resp_command_write() writes. */
+/* The bytes of the command. */
 size_t resp_command_bytes(int argc, const size_t *argv_len);
 
-/* Writes the command to `out`, without a NUL. */
+/* Writes the command and a NUL to `out`: of a command of one word (PING, TIME) hiredis looks at the
+ * byte where the next argument would begin. */
 void resp_command_write(char *out, int argc, const char *const *argv, const size_t *argv_len);
 
 #endif

@@ -49,4 +49,5 @@ void resp_command_write(char *out, int argc, const char *const *argv, const size
         out = put(out, argv[i], argv_len[i]);
         out = put(out, line_end, LINE_END_LEN);
     }
+    *out = '\0';
 }

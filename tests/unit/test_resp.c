@@ -14,14 +14,15 @@ static void assert_like_hiredis(int argc, const char **argv, const size_t *len)
     char *theirs = NULL;
     long long n = redisFormatCommandArgv(&theirs, argc, argv, len);
     size_t bytes = resp_command_bytes(argc, len);
-    char *ours = malloc(bytes + 1);
+    char *ours = malloc(bytes + 2);
 
     assert_non_null(ours);
-    ours[bytes] = '!'; /* not written over */
+    ours[bytes + 1] = '!'; /* not written over */
     resp_command_write(ours, argc, argv, len);
     assert_int_equal(bytes, n);
     assert_memory_equal(ours, theirs, bytes);
-    assert_int_equal(ours[bytes], '!');
+    assert_int_equal(ours[bytes], '\0');
+    assert_int_equal(ours[bytes + 1], '!');
     free(ours);
     redisFreeCommand(theirs);
 }

@@ -221,7 +221,7 @@ static bool send_argv(struct redis_conn *conn, redis_conn_callback *callback, vo
 {
     struct command *command = command_new(conn, callback, arg, inflight_bytes(argc, argv_len));
     size_t len = resp_command_bytes(argc, argv_len);
-    char *bytes = malloc(len);
+    char *bytes = malloc(len + 1);
     int rc = REDIS_ERR;
 
     if (bytes) {

@@ -292,7 +292,7 @@ static bool call_evalsha(struct redis_conn *conn, enum script script,
 
     command_line(&line, "EVALSHA", span_str(script_sha(script)), args);
     size_t len = resp_command_bytes(line.argc, line.len);
-    char *evalsha = malloc(len);
+    char *evalsha = malloc(len + 1);
     if (!evalsha) { /* begin anew, as with any command that could not be sent */
         redis_conn_reset(conn);
         return false;
