@@ -18,11 +18,12 @@ import control
 from account import Account, read_clients
 from client import GRACE_S, KINDS, NORMAL_TIMEOUT_MS
 from faults import SCENARIOS, Torment
-from report import print_daemons, print_history, print_runs
+from report import print_daemons, print_history, print_runs, total
 from stage import NODE_LOST_S, Stage
 
 WARM_UP_S = 4.0
 RESEND_S = 20.0  # for what was lost and is sent again
+STRIKES_BLUNT = 5  # so often without any effect: something is wrong with the harness
 
 
 class Events(threading.Thread):
@@ -91,6 +92,7 @@ class Run:
     def settle(self):
         """Everything is healed; the clients wait for their answers, zombies have their chance."""
         self.torment.settle()
+        self.torment.count_effects()
         healed = time.monotonic()
         while any(c.alive for c in self.stage.clients):
             self.stage.supervise()
@@ -127,6 +129,7 @@ class Run:
     def result(self):
         return {"scenario": self.scenario, "seed": self.seed, "redis": self.options.redis,
                 **self.account.count, "struck": self.torment.struck,
+                "effects": self.torment.effects,
                 "strikes": sum(self.torment.struck.values()),
                 "faults": len(self.stage.faults), "settled": self.settled_s,
                 "violations": len(self.account.violations), "codes": self.account.codes}
@@ -148,6 +151,13 @@ def one_run(options, scenario, seed, bin_dir):
     else:
         print(f"chaos: logs are kept in {run.directory}")
     return run.result()
+
+
+def without_effect(results):
+    """Faults that can be ordered in vain (on a link without a connection, in a quiet moment), were
+    ordered often, and never had any effect."""
+    struck, effects = total(results, "struck"), total(results, "effects")
+    return [name for name, n in effects.items() if n == 0 and struck.get(name, 0) >= STRIKES_BLUNT]
 
 
 def parse():
@@ -196,12 +206,15 @@ def main():
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     print_runs(results)
+    blunt = without_effect(results)
+    for name in blunt:
+        print(f"chaos: {name} was ordered again and again, and nothing came of it: the harness is blunt")
     if options.control:
         caught = sum(r["duplicated"] for r in results)
         print(f"chaos: the control has {caught} duplicated terminal entries: "
               + ("the harness can fail" if caught else "THE HARNESS SAW NOTHING"))
         return 0 if caught else 1
-    return 1 if any(r["violations"] for r in results) else 0
+    return 1 if blunt or any(r["violations"] for r in results) else 0
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import heapq
 import http.client
 import itertools
 import json
+import re
 import signal
 import time
 
@@ -37,9 +38,11 @@ class Torment:
         self.stage, self.dice, self.until = stage, dice, until
         self.agenda, self.order = [], itertools.count()
         self.struck = {}  # fault -> how often
+        self.effects = {}  # fault -> what came of it, of those that can be ordered in vain
         self.wiped = []  # when Redis was emptied
         self.deleted = {}  # request id -> when its entry was deleted by our hand
         self.redis_kills = 0
+        self.refused_before = None  # by a full Redis, when it became full
         self.flags = set()  # what the account must allow for
 
     # --- tools ---
@@ -53,6 +56,19 @@ class Torment:
 
     def note(self, text):
         self.stage.note(text)
+
+    def effect(self, name, n):
+        self.effects[name] = self.effects.get(name, 0) + int(n or 0)
+
+    def count_effects(self):
+        """What the proxy and the shims have seen."""
+        seen = self.stage.marks()["effects"]
+        for name in NET:
+            self.effect(name, seen.get(name[len("net-"):].replace("-", "_")))
+        for unit in self.stage.units.values():
+            if unit.kind in ("router", "worker"):
+                self.effect("clock-" + unit.kind, unit.shim.clocks_shifted)
+        self.effect("slow-fsync", self.stage.units["redis"].shim.fsyncs_slowed)
 
     def strike(self, name):
         if getattr(self, name.replace("-", "_"))() is not False:
@@ -233,7 +249,7 @@ class Torment:
 
     def script_flush(self):
         self.note("SCRIPT FLUSH")
-        self.redis_call(lambda db: db.script_flush())
+        self.effect("script-flush", self.redis_call(lambda db: db.script_flush()))
 
     def xgroup_destroy(self):
         keys = self.stage.keys
@@ -242,6 +258,7 @@ class Torment:
             + 2 * [(keys.node(n), "inference-workers") for n in NODES])
         done = self.redis_call(lambda db: db.xgroup_destroy(key, group))
         self.note(f"XGROUP DESTROY {key} {group}: {done}")
+        self.effect("xgroup-destroy", done)
 
     def del_node_stream(self):
         key = self.stage.keys.node(self.dice.choice(NODES))
@@ -255,23 +272,37 @@ class Torment:
         ids = [entry.get("request_id") for _, entry in (gone[0] if gone else [])]
         self.deleted.update({i: time.monotonic() for i in ids})
         self.note(f"DEL {key} with {ids}")
+        self.effect("del-node-stream", gone and gone[1])
 
     def client_kill(self):
         killed = self.redis_call(lambda db: db.execute_command(
             "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"))
         self.note(f"CLIENT KILL: {killed}")
+        self.effect("client-kill", killed)
 
     def maxmemory(self):
         def below(db):
+            self.refused_before = self.refusals(db)
             return db.config_set("maxmemory", max(int(db.info("memory")["used_memory"] * 0.8), 1))
         seconds = self.dice.uniform(0.5, 2.5)
         self.note(f"maxmemory below use for {seconds:.1f} s")
+        self.refused_before = None
         self.redis_call(below)
         self.at(seconds, self.maxmemory_off)
 
+    @staticmethod
+    def refusals(db):
+        told = db.info("errorstats").get("errorstat_OOM", 0)  # text or a dictionary, by version
+        return int(re.search(r"\d+", str(told)).group())
+
     def maxmemory_off(self):
+        def off(db):
+            if self.refused_before is not None:
+                self.effect("maxmemory", max(0, self.refusals(db) - self.refused_before))
+                self.refused_before = None
+            return db.config_set("maxmemory", 0)
         self.note("maxmemory 0")
-        if self.redis_call(lambda db: db.config_set("maxmemory", 0)) is None:
+        if self.redis_call(off) is None:
             self.at(0.3, self.maxmemory_off)
 
     def debug_sleep(self):
@@ -317,7 +348,9 @@ class Torment:
             pipe.set(key, "foreign")
             return pipe.execute(raise_on_error=False)
         seconds = self.dice.uniform(0.3, 1.5 * NODE_LOST_S)
-        self.note(f"{key} is a foreign string for {seconds:.1f} s: {self.redis_call(replace)}")
+        done = self.redis_call(replace)
+        self.note(f"{key} is a foreign string for {seconds:.1f} s: {done}")
+        self.effect("foreign-value", isinstance(done, list))
         self.at(seconds, lambda: self.foreign_value_off(key, kept))
 
     def foreign_value_off(self, key, kept):

@@ -15,7 +15,8 @@ commands on the unix socket `control`, one JSON object a line, each answered by 
     {"op": "delay", "link": L, "ms": N}              each piece that much later (0: off)
     {"op": "throttle", "link": L, "rate": BYTES}     per second and way (0: off)
     {"op": "heal", "link": L}                        all of that off (half-open ones stay so)
-    {"op": "marks"}                                  how often each [[mark]] went up a marked link
+    {"op": "marks"}                                  how often each [[mark]] went up a marked link,
+                                                     and what came of the faults
 
 The links in `marks` lead to Ollamas: each request body carries its request id as [[id]], so the
 marks tell how often each request really ran, whatever anybody's books say.
@@ -55,6 +56,7 @@ class Link:
         self.name, self.upstream, self.marked = name, upstream, marked
         self.pairs, self.marks = set(), {}
         self.connections = 0
+        self.effects = collections.Counter()  # of each op: connections, bytes or pieces it changed
         self.heal()
 
     def heal(self):
@@ -73,6 +75,7 @@ class Link:
         return loop.create_connection(lambda: side, "127.0.0.1", int(self.upstream))
 
     def cut(self):
+        self.effects["cut"] += len(self.pairs)
         for pair in list(self.pairs):
             pair.reset()
 
@@ -84,6 +87,7 @@ class Link:
             self.refusing = order["on"]
         elif op == "stall":
             self.stalled = order["on"]
+            self.effects["stall"] += len(self.pairs) if order["on"] else 0
             for pair in list(self.pairs):
                 pair.flow()
         elif op == "halfopen":
@@ -119,6 +123,7 @@ class Side(asyncio.Protocol):
     def data_received(self, data):
         link = self.pair.link
         if self.way in self.pair.swallow:
+            link.effects["halfopen"] += len(data)
             return
         if link.marked and self.way == "up":
             self.look_for_marks(data)
@@ -126,6 +131,7 @@ class Side(asyncio.Protocol):
             data, link.cut_after = data[:link.cut_after], link.cut_after - len(data)
             if link.cut_after <= 0:
                 link.cut_after = None
+                link.effects["cut_after"] += 1
                 self.pair.other(self).send(data)
                 loop.call_later(0.002, self.pair.reset)
                 return
@@ -144,6 +150,8 @@ class Side(asyncio.Protocol):
         at = max(now + link.delay_s, self.next_s)
         if link.rate:
             at += len(data) / link.rate
+        link.effects["delay"] += link.delay_s > 0
+        link.effects["throttle"] += link.rate > 0
         if at <= now and not self.queued:
             self.pair.other(self).send(data)
             return
@@ -200,6 +208,7 @@ class Pair:
 
     def client_here(self):
         if self.link.refusing:
+            self.link.effects["refuse"] += 1
             reset(self.client.transport)
             return
         self.link.pairs.add(self)
@@ -250,7 +259,8 @@ class Proxy:
             for link in self.links.values():
                 for mark, n in link.marks.items():
                     total[mark] = total.get(mark, 0) + n
-            return {"marks": total,
+            effects = sum((link.effects for link in self.links.values()), collections.Counter())
+            return {"marks": total, "effects": effects,
                     "connections": {n: link.connections for n, link in self.links.items()}}
         return self.links[order["link"]].command(order)
 

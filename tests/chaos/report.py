@@ -31,6 +31,19 @@ def table(rows, out=print):
                       for i, (cell, w) in enumerate(zip(row, widths))).rstrip())
 
 
+def total(results, key):
+    """The sums of the dictionaries that are there in each result."""
+    sums = {}
+    for result in results:
+        for name, n in result[key].items():
+            sums[name] = sums.get(name, 0) + n
+    return sums
+
+
+def words(counts):
+    return ", ".join(f"{name} {n}" for name, n in sorted(counts.items()))
+
+
 def print_runs(results):
     rows = [[heading for _, heading in COLUMNS]]
     for result in results:
@@ -40,11 +53,9 @@ def print_runs(results):
     print()
     table(rows)
     print(LEGEND)
-    struck = {}
-    for result in results:
-        for name, n in result["struck"].items():
-            struck[name] = struck.get(name, 0) + n
-    print("struck: " + ", ".join(f"{name} {n}" for name, n in sorted(struck.items())))
+    print("struck: " + words(total(results, "struck")))
+    print("what came of those that could have struck nothing (connections, bytes, pieces, refusals, "
+          "looks at the clock ...): " + words(total(results, "effects")))
 
 
 def print_daemons(run):

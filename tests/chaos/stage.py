@@ -42,17 +42,25 @@ WORKER_SETTINGS = {"health_interval": "200ms", "drain_timeout": "1s", "stall_tim
 
 
 class Shim:
-    """What shim.c is told: a file of two numbers, mapped by both sides."""
+    """What shim.c is told, and what came of it: a file of four numbers, mapped by both sides."""
 
     def __init__(self, path):
         self.path = path
         with open(path, "wb") as file:
-            file.write(bytes(16))
+            file.write(bytes(32))
         with open(path, "r+b") as file:
-            self.map = mmap.mmap(file.fileno(), 16)
+            self.map = mmap.mmap(file.fileno(), 32)
 
     def set(self, wall_offset_s=0, fsync_ms=0):
         self.map[:16] = struct.pack("=qq", wall_offset_s, fsync_ms)
+
+    @property
+    def clocks_shifted(self):
+        return struct.unpack_from("=q", self.map, 16)[0]
+
+    @property
+    def fsyncs_slowed(self):
+        return struct.unpack_from("=q", self.map, 24)[0]
 
 
 class Unit:

@@ -5,12 +5,15 @@ import json
 import sys
 import time
 
-from stand import Stand, Watch, last_line, mean
+from stand import MODEL, Stand, Watch, last_line, mean
 
 SAMPLE_S = 2.0
 WARM_S = 20.0  # a process younger than this still takes what it will always need
 ROUTERS = 2
 STEADY = "steady"  # the node that is never restarted: a leak of a worker shows there
+STEADY_MODEL = "steady:1b"  # nobody else has it, or the policy would send its work to the others
+STEADY_SHARE = 0.1  # of all requests
+HEAP_MAX_KIB = 64  # malloc's part of a router may grow by so much: 900,000 requests, 0.07 bytes each
 FDS_MAX = 1.0  # likewise, in descriptors
 
 
@@ -57,7 +60,7 @@ class Soak:
         for i in range(1, ROUTERS + 1):
             stand.router(f"router-{i}", response_ttl=f"{self.ttl_s}s")
         for name in [f"pi-{i}" for i in range(1, self.options.nodes + 1)] + [STEADY]:
-            stand.node(name)
+            stand.node(name, model=MODEL.replace("gemma3:1b", STEADY_MODEL) if name == STEADY else MODEL)
             self.restarts[name] = 0
         stand.wait_nodes()
         self.watch = Watch()
@@ -115,28 +118,33 @@ class Soak:
         return True
 
     def run(self):
-        load = self.stand.load("load", rate=self.options.rate, seconds=int(self.seconds), settle=120)
+        rate, steady = self.options.rate, max(1, int(self.options.rate * STEADY_SHARE))
+        common = {"seconds": int(self.seconds), "settle": 120}
+        loads = [self.stand.load("load", rate=rate - steady, **common),
+                 self.stand.load("load-steady", rate=steady, model=STEADY_MODEL, **common)]
         next_sample = next_line = 0.0
-        while load.alive and self.alive():
+        while any(load.alive for load in loads) and self.alive():
             self.churn()
             if self.watch.now >= next_sample and self.watch.now < self.seconds:
                 next_sample = self.watch.now + SAMPLE_S
                 self.sample()
             if self.watch.now >= next_line:
                 next_line = self.watch.now + 30
-                self.progress(load)
+                self.progress(loads)
             time.sleep(0.1)
-        if load.alive:
-            load.kill()
-        elif load.popen.returncode != 0:
-            self.faults.append(f"load-client: exit code {load.popen.returncode}")
-        self.told = last_line(load)
-        self.lines = [json.loads(line) for line in load.log.splitlines() if line.startswith("{")]
+        for load in loads:
+            if load.alive:
+                load.kill()
+            elif load.popen.returncode != 0:
+                self.faults.append(f"{load.name}: exit code {load.popen.returncode}")
+        self.told = {load.name: last_line(load) for load in loads}
+        self.lines = [json.loads(line) for line in loads[0].log.splitlines() if line.startswith("{")]
 
-    def progress(self, load):
-        told = last_line(load)
-        print(f"{self.watch.now:6.0f} s  {told.get('submitted', 0):8} submitted "
-              f"{told.get('open', 0):6} open  {sum(self.restarts.values()):4} restarts", flush=True)
+    def progress(self, loads):
+        told = [last_line(load) for load in loads]
+        print(f"{self.watch.now:6.0f} s  {sum(t.get('submitted', 0) for t in told):8} submitted "
+              f"{sum(t.get('open', 0) for t in told):6} open  {sum(self.restarts.values()):4} restarts",
+              flush=True)
 
     # --- the account ---
 
@@ -146,16 +154,16 @@ class Soak:
         if second is None or last is None:
             self.faults.append(f"{name}: too few samples; it needs a longer run")
             return second or 0, last or 0, "?"
-        grown = last - second if what == "fds" else last / second - 1
+        grown = last / second - 1 if what == "rss" else last - second
         if grown > limit:
             self.faults.append(f"{name}: {what} has grown from {second:.1f} to {last:.1f}")
-        return second, last, f"{grown:+.1f}" if what == "fds" else f"{100 * grown:+.2f} %"
+        return second, last, f"{100 * grown:+.2f} %" if what == "rss" else f"{grown:+.1f}"
 
     def heaps(self):
-        """Beside the whole: what malloc holds, and the backlog, whose largest touches a router's window."""
+        """Beside the whole: what malloc holds, and the backlog, which a router's window holds."""
         for router in self.stand.routers:
-            second, last, grown = self.row(router.name, "heap", self.options.growth / 100)
-            print(f"{router.name}: heap {second:.0f} -> {last:.0f} KiB ({grown})")
+            second, last, grown = self.row(router.name, "heap", HEAP_MAX_KIB)
+            print(f"{router.name}: malloc holds {second:.0f} -> {last:.0f} KiB ({grown})")
         third = self.seconds / 3
         most = [max([told["open"] for told in self.lines if third * i <= told["ms"] / 1000 < third * (i + 1)],
                     default=0) for i in range(3)]
@@ -176,13 +184,12 @@ class Soak:
         print("(redis: used_memory; the others: resident. Workers are counted once they are "
               f"{self.warm_s:.0f} s old.)")
 
-    def requests(self):
-        told = self.told
+    def requests(self, name, told):
         if not told.get("end"):
-            self.faults.append("load-client did not come to its end")
+            self.faults.append(f"{name} did not come to its end")
             return
         rate = told["submitted"] / self.seconds
-        print(f"\n{told['submitted']} submitted ({rate:.0f}/s), {told['ended']} ended "
+        print(f"\n{name}: {told['submitted']} submitted ({rate:.0f}/s), {told['ended']} ended "
               f"{told['codes']}, {told['refused']} refused, {told['open']} lost, {told['twice']} twice; "
               f"from entry to last entry p50 {told['p50_ms']} ms, p99 {told['p99_ms']} ms, "
               f"max {told['max_ms']} ms")
@@ -195,7 +202,8 @@ class Soak:
             self.faults.append("a request took more than a minute: this machine cannot carry the rate")
 
     def account(self):
-        self.requests()
+        for name, told in self.told.items():
+            self.requests(name, told)
         self.faults += self.stand.leftovers()
         self.table()
         self.heaps()
