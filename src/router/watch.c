@@ -312,7 +312,9 @@ static int64_t housekeeping_interval_ms(const struct router *router)
 
 int64_t watch_due_ms(const struct router *router)
 {
-    return router->lengths_wanted ? router->lengths_ms : INT64_MAX;
+    if (!router->lengths_wanted)
+        return INT64_MAX; /* nobody has anything that could be lost */
+    return router->health_ms < router->lengths_ms ? router->health_ms : router->lengths_ms;
 }
 
 void watch_tick(struct router *router)

@@ -181,8 +181,6 @@ static void on_lost(void *arg)
     struct worker *w = arg;
 
     (void)session_step(&w->session, EV_LOST);
-    redis_conn_reset(w->feed.reader.conn); /* they would notice much later */
-    redis_conn_reset(w->control.reader.conn);
 }
 
 void session_on_alive(struct worker *w)
