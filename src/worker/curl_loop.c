@@ -66,6 +66,7 @@ static struct event *watch(struct curl_loop *loop, curl_socket_t fd, short what)
         alloc_give_up("libevent");
     if (event_add(event, NULL) != 0 && (!alloc_reserve_lend() || event_add(event, NULL) != 0))
         alloc_give_up("libevent");
+    alloc_reserve_fill(); /* as xcalloc() does: the next tick may be far */
     return event;
 }
 

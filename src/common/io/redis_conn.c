@@ -32,7 +32,6 @@ struct redis_conn {
     /* The only timer. CONNECTING: deadline. READY: look at the oldest command. CLOSING: close now.
      * WAITING: end of the backoff. */
     struct event *timer;
-    struct event *flush;      /* made active by a command: it goes out in this very iteration */
     struct inflight inflight; /* hiredis calls on_reply() exactly once for each */
     unsigned depth;           /* callbacks of this connection's commands on the stack */
     unsigned attempt;         /* for backoff_ms() */
@@ -187,23 +186,9 @@ static bool command_put(struct redis_conn *conn, struct command *command, int rc
         return false;
     }
     inflight_put(&conn->inflight, command);
-    event_active(conn->flush, EV_TIMEOUT, 0);
     if (conn->state == REDIS_CONN_READY && !event_pending(conn->timer, EV_TIMEOUT, NULL))
         timer_set(conn, conn->config.command_timeout_ms);
     return true;
-}
-
-/* hiredis would wait for the loop to say that the socket can be written, which it nearly always
- * can: one more turn of the loop and two more system calls for each burst of commands. What the
- * socket does not take now goes that way. */
-static void on_flush(evutil_socket_t fd, short what, void *arg)
-{
-    struct redis_conn *conn = arg;
-
-    (void)fd;
-    (void)what;
-    if (conn->ac && conn->state == REDIS_CONN_READY)
-        redisAsyncHandleWrite(conn->ac);
 }
 
 static bool may_send(struct redis_conn *conn, size_t bytes)
@@ -432,8 +417,7 @@ struct redis_conn *redis_conn_new(const struct redis_conn_config *config)
     conn->config = *config;
     inflight_init(&conn->inflight);
     conn->timer = evtimer_new(config->base, on_timer, conn);
-    conn->flush = evtimer_new(config->base, on_flush, conn);
-    assert(conn->timer && conn->flush);
+    assert(conn->timer);
     return conn;
 }
 
@@ -445,7 +429,6 @@ void redis_conn_free(struct redis_conn *conn)
     redis_conn_stop(conn);
     assert(conn->inflight.n == 0);
     event_free(conn->timer);
-    event_free(conn->flush);
     free(conn);
 }
 

@@ -1,6 +1,5 @@
 #include "redis_dial.h"
 
-#include <event2/event.h>
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
 #include <netinet/in.h>
@@ -8,15 +7,10 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
-#include "common/alloc.h"
 #include "common/redis_url.h"
 
+#include "redis_events.h"
 #include "redis_guard.h"
-
-/* The adapter is compiled into this file. hiredis 0.14.1 aborts where it has no memory for it. */
-/* NOLINTNEXTLINE(readability-identifier-naming): its name */
-#define hi_calloc(n, size) xcalloc(n, size)
-#include <hiredis/adapters/libevent.h>
 
 #define KEEPALIVE_IDLE_S     5 /* a reader may have nothing to say for a minute */
 #define KEEPALIVE_INTERVAL_S 2
@@ -29,7 +23,7 @@ struct redisAsyncContext *redis_dial(const struct redis_url *url, struct event_b
     redisAsyncContext *ac =
         url->path[0] ? redisAsyncConnectUnix(url->path) : redisAsyncConnect(url->host, url->port);
 
-    if (ac && !ac->err && redisLibeventAttach(ac, base) == REDIS_OK) {
+    if (ac && !ac->err && redis_events_attach(ac, base)) {
         redis_guard_install(ac);
         return ac;
     }
