@@ -362,10 +362,16 @@ bool json_next(struct json_iter *it)
     return true;
 }
 
+/* Most names are told apart by their first letter. */
+static bool key_may_be(struct span raw_key, const char *name)
+{
+    return raw_key.len == 0 || raw_key.ptr[0] == '\\' || raw_key.ptr[0] == name[0];
+}
+
 static bool key_is(struct span raw_key, const char *name)
 {
-    if (raw_key.len > 0 && raw_key.ptr[0] != '\\' && raw_key.ptr[0] != name[0])
-        return false; /* most names are told apart by this */
+    if (!key_may_be(raw_key, name))
+        return false;
     if (!raw_key.ptr || !memchr(raw_key.ptr, '\\', raw_key.len))
         return span_is(raw_key, name);
     for (; raw_key.len > 0; name++) {
@@ -386,16 +392,32 @@ struct span json_get(struct span object, const char *name)
     return (struct span){NULL, 0};
 }
 
+/* Which of the names it is, looked for from `from` on and then from the beginning; n: none. */
+static size_t name_of(struct span raw_key, const char *const *names, size_t n, size_t from)
+{
+    for (size_t k = 0, i = from; k < n; k++, i++) {
+        if (i >= n)
+            i -= n;
+        if (key_may_be(raw_key, names[i]) && key_is(raw_key, names[i]))
+            return i;
+    }
+    return n;
+}
+
+/* Members mostly come in the order of the names, so the next one is looked for behind the last. */
 void json_get_all(struct span object, const char *const *names, size_t n, struct span *ret)
 {
     struct json_iter it;
+    size_t from = 0;
 
     for (size_t i = 0; i < n; i++)
         ret[i] = (struct span){NULL, 0};
-    for (json_begin(&it, object); json_next(&it);) {
-        for (size_t i = 0; it.in_object && i < n; i++) {
-            if (!ret[i].ptr && key_is(it.key, names[i]))
-                ret[i] = it.value;
-        }
+    for (json_begin(&it, object); it.in_object && json_next(&it);) {
+        size_t i = name_of(it.key, names, n, from);
+        if (i == n)
+            continue;
+        from = i + 1;
+        if (!ret[i].ptr)
+            ret[i] = it.value;
     }
 }

@@ -133,10 +133,7 @@ size_t span_utf8_len(struct span s)
     return len;
 }
 
-/* Eight bytes are looked at at once: in `word` the top bit of a byte says something about it. */
-#define EACH_BYTE(b)  (UINT64_C(0x0101010101010101) * (b))
-#define TOP_BITS      EACH_BYTE(0x80)
-#define ZERO_BYTES(w) (((w)-EACH_BYTE(1)) & ~(w)) /* exact up to the first zero byte */
+#define TOP_BITS UINT64_C(0x8080808080808080) /* of eight bytes that are looked at at once */
 
 static uint64_t load_word(const char *at)
 {
@@ -171,32 +168,23 @@ bool span_is_utf8(struct span s)
     return true;
 }
 
-/* Not 0 if a byte is below a blank, outside ASCII, a quote or a backslash. */
-static uint64_t special_bytes(uint64_t word)
-{
-    uint64_t quotes = ZERO_BYTES(word ^ EACH_BYTE('"'));
-    uint64_t slashes = ZERO_BYTES(word ^ EACH_BYTE('\\'));
-    uint64_t controls = (word - EACH_BYTE(' ')) & ~word;
-
-    return (word | quotes | slashes | controls) & TOP_BITS;
-}
-
-/* Where the first byte is whose top bit is set; of those behind it nothing is known. */
+/* Where the first byte is that is not 0; the word is not 0. */
 static size_t first_byte(uint64_t word)
 {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     return (size_t)__builtin_ctzll(word) / 8;
 #else
-    (void)word;
-    return 0; /* the borrow runs the other way: the caller's loop over bytes finds it */
+    return (size_t)__builtin_clzll(word) / 8;
 #endif
 }
 
 /* A whole vector register at once, with the compiler's own types: SSE2, NEON, or what there is. */
 typedef signed char byte_vector __attribute__((vector_size(16)));
 
-/* The same for so many bytes; as signed numbers those outside ASCII are below a blank, too. */
-static bool has_special(const char *at)
+/* Where the first byte is that text in quotes may not hold as it is; all of them are looked at, and
+ * sizeof(byte_vector) says that there is none. As signed numbers the bytes outside ASCII are below
+ * a blank, too. */
+static size_t first_special(const char *at)
 {
     byte_vector bytes, special;
     uint64_t words[sizeof special / sizeof(uint64_t)];
@@ -204,22 +192,18 @@ static bool has_special(const char *at)
     memcpy(&bytes, at, sizeof bytes);
     special = (byte_vector)((bytes < ' ') | (bytes == '"') | (bytes == '\\'));
     memcpy(words, &special, sizeof words);
-    return (words[0] | words[1]) != 0;
+    if (words[0])
+        return first_byte(words[0]);
+    return words[1] ? sizeof words[0] + first_byte(words[1]) : sizeof special;
 }
 
 size_t span_plain_len(struct span s)
 {
-    size_t i = 0;
+    size_t i = 0, len = sizeof(byte_vector);
 
-    while (i + sizeof(byte_vector) <= s.len && !has_special(s.ptr + i))
-        i += sizeof(byte_vector);
-    for (; i + sizeof(uint64_t) <= s.len; i += sizeof(uint64_t)) {
-        uint64_t special = special_bytes(load_word(s.ptr + i));
-
-        if (special) {
-            i += first_byte(special);
-            break;
-        }
+    while (i + sizeof(byte_vector) <= s.len && len == sizeof(byte_vector)) {
+        len = first_special(s.ptr + i);
+        i += len;
     }
     while (i < s.len && (unsigned char)s.ptr[i] >= ' ' && (unsigned char)s.ptr[i] < 0x80 &&
            s.ptr[i] != '"' && s.ptr[i] != '\\')

@@ -102,49 +102,49 @@ static bool is_given(struct span value)
     return type != JSON_NONE && type != JSON_NULL;
 }
 
-/* What is read, found in one walk: a heartbeat has some forty members, and a router may read
- * thousands a second. */
+/* What is read, found in one walk, in the order in which workers write it: a heartbeat has some
+ * forty members, and a router may read thousands a second. */
 enum given {
     GIVEN_NODE_ID = 0,
-    GIVEN_LAST_SEEN,
-    GIVEN_LAST_SEEN_MS,
+    GIVEN_CPU,
+    GIVEN_RAM,
+    GIVEN_TEMP,
+    GIVEN_MODELS,
     GIVEN_AVAILABLE,
     GIVEN_REASON,
-    GIVEN_MODELS,
     GIVEN_INSTALLED,
-    GIVEN_SUSPECT,
-    GIVEN_SESSIONS,
-    GIVEN_TEMP,
-    GIVEN_RAM,
-    GIVEN_CPU,
-    GIVEN_PRESSURE,
     GIVEN_SLOTS,
     GIVEN_IN_FLIGHT,
     GIVEN_THROTTLED,
     GIVEN_UNDER_VOLTAGE,
     GIVEN_FREQ_CAPPED,
+    GIVEN_PRESSURE,
+    GIVEN_SESSIONS,
+    GIVEN_SUSPECT,
+    GIVEN_LAST_SEEN,
+    GIVEN_LAST_SEEN_MS,
     GIVEN_COUNT
 };
 
 static const char *const given_names[GIVEN_COUNT] = {
     [GIVEN_NODE_ID] = "node_id",
-    [GIVEN_LAST_SEEN] = "last_seen",
-    [GIVEN_LAST_SEEN_MS] = "last_seen_ms",
+    [GIVEN_CPU] = "cpu_percent",
+    [GIVEN_RAM] = "ram_percent",
+    [GIVEN_TEMP] = "temp_c",
+    [GIVEN_MODELS] = "models",
     [GIVEN_AVAILABLE] = "available",
     [GIVEN_REASON] = "reason",
-    [GIVEN_MODELS] = "models",
     [GIVEN_INSTALLED] = "installed",
-    [GIVEN_SUSPECT] = "suspect",
-    [GIVEN_SESSIONS] = "sessions",
-    [GIVEN_TEMP] = "temp_c",
-    [GIVEN_RAM] = "ram_percent",
-    [GIVEN_CPU] = "cpu_percent",
-    [GIVEN_PRESSURE] = "memory_pressure",
     [GIVEN_SLOTS] = "slots",
     [GIVEN_IN_FLIGHT] = "in_flight",
     [GIVEN_THROTTLED] = "throttled",
     [GIVEN_UNDER_VOLTAGE] = "under_voltage",
     [GIVEN_FREQ_CAPPED] = "freq_capped",
+    [GIVEN_PRESSURE] = "memory_pressure",
+    [GIVEN_SESSIONS] = "sessions",
+    [GIVEN_SUSPECT] = "suspect",
+    [GIVEN_LAST_SEEN] = "last_seen",
+    [GIVEN_LAST_SEEN_MS] = "last_seen_ms",
 };
 
 static int refuse(enum given given, struct span value, const char *expected, struct err *err)

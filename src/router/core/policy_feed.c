@@ -172,9 +172,9 @@ static uint32_t small_integer(struct span number)
 bool policy_feed_health(struct policy_feed *feed, struct policy *policy, const struct fleet *fleet,
                         uint32_t index, struct span json, struct fleet_time at)
 {
-    enum { RATES = 0, SIZES_MB, RAM_TOTAL_MB, BOARD, SESSIONS_MAX, LOADING, COUNT };
-    static const char *const names[COUNT] = {"rates", "sizes_mb",     "ram_total_mb",
-                                             "board", "sessions_max", "loading"};
+    enum { RAM_TOTAL_MB = 0, BOARD, RATES, SIZES_MB, LOADING, SESSIONS_MAX, COUNT };
+    static const char *const names[COUNT] = {"ram_total_mb", "board",   "rates",
+                                             "sizes_mb",     "loading", "sessions_max"};
     const struct node *node = fleet_at(fleet, index);
     const struct node_health *health = &node->health;
     struct span given[COUNT];

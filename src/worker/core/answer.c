@@ -36,22 +36,29 @@ static enum answer_result end_garbage(struct answer *answer, const char *why)
 }
 
 /* A metric; absent, negative or no integer is 0. */
-static int64_t metric(struct span line, const char *name)
+static int64_t metric(struct span number)
 {
     int64_t value = 0;
 
-    return json_to_i64(json_get(line, name), &value) && value > 0 ? value : 0;
+    return json_to_i64(number, &value) && value > 0 ? value : 0;
 }
 
 static void read_stats(struct answer *answer, struct span line)
 {
+    enum { TOTAL, LOAD, PROMPT_N, PROMPT, N, EVAL, COUNT };
+    static const char *const names[COUNT] = {"total_duration",    "load_duration",
+                                             "prompt_eval_count", "prompt_eval_duration",
+                                             "eval_count",        "eval_duration"};
+    struct span found[COUNT];
+
+    json_get_all(line, names, COUNT, found);
     answer->stats = (struct answer_stats){
-        .total_duration_ns = metric(line, "total_duration"),
-        .load_duration_ns = metric(line, "load_duration"),
-        .prompt_eval_count = metric(line, "prompt_eval_count"),
-        .prompt_eval_duration_ns = metric(line, "prompt_eval_duration"),
-        .eval_count = metric(line, "eval_count"),
-        .eval_duration_ns = metric(line, "eval_duration"),
+        .total_duration_ns = metric(found[TOTAL]),
+        .load_duration_ns = metric(found[LOAD]),
+        .prompt_eval_count = metric(found[PROMPT_N]),
+        .prompt_eval_duration_ns = metric(found[PROMPT]),
+        .eval_count = metric(found[N]),
+        .eval_duration_ns = metric(found[EVAL]),
     };
 }
 
