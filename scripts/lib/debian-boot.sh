@@ -48,7 +48,7 @@ boot_start() {
 boot_run() {
     local dir=$1
     shift
-    nsenter --target "$(boot_leader "$dir")" --all --wd=/ -- env -i HOME=/root LANG=C.UTF-8 TERM=dumb \
+    nsenter --target "$(boot_leader "$dir")" --all --wdns=/ -- env -i HOME=/root LANG=C.UTF-8 TERM=dumb \
         PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
 }
 

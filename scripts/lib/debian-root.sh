@@ -10,6 +10,8 @@
 #   root_make DIR SUITE [OPTION...]   makes a root; OPTION goes to mmdebstrap
 #   root_run DIR COMMAND...           runs a command in it, in its /root, with an empty environment
 #   root_remove DIR                   removes it
+#   root_emulate ARCHITECTURE         lets programs of another architecture run (arm64, by qemu-user-static)
+#   root_emulate_end                  takes that back, if it was root_emulate that did it
 
 root_need_root() {
     [ "$(id -u)" -ne 0 ] || return 0
@@ -77,4 +79,25 @@ root_run() {
 # Everything in the root is a file of this one file system: mounts were private to root_run.
 root_remove() {
     rm -rf --one-file-system "$1"
+}
+
+# Where systemd-binfmt runs, the package qemu-user-static has done this already.
+root_emulate() {
+    local registry=/proc/sys/fs/binfmt_misc
+    [ "$1" != "$(dpkg --print-architecture)" ] || return 0
+    [ "$1" = arm64 ] || {
+        echo "no emulation of $1" >&2
+        return 1
+    }
+    [ -e $registry/register ] || mount -t binfmt_misc binfmt_misc $registry
+    [ ! -e $registry/qemu-aarch64 ] || return 0
+    # The head of an ELF file for EM_AARCH64. F: the interpreter is opened now, outside of any root.
+    printf '%s' ':qemu-aarch64:M::\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00:\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:/usr/bin/qemu-aarch64-static:F' \
+        >$registry/register
+    root_emulates=$registry/qemu-aarch64
+}
+
+root_emulate_end() {
+    [ -z "${root_emulates:-}" ] || echo -1 >"$root_emulates"
+    root_emulates=
 }

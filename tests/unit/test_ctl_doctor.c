@@ -134,7 +134,7 @@ static void test_who_may_connect(void **state)
     look_redis(GOOD_INFO, "['bind','','port','6379','protected-mode','yes']", open, 0);
     assert_true(found(FINDING_NOTE, "protected-mode"));
     look_redis(GOOD_INFO, GOOD_CONFIG, NULL, 0);
-    assert_true(found(FINDING_OK, "whom an ACL limits"));
+    assert_true(found(FINDING_OK, "connected as default, whom an ACL limits"));
 }
 
 static void test_settings_and_clock(void **state)
