@@ -1,6 +1,7 @@
 """orionctl top in a terminal: keys, sizes, and the terminal as it was before."""
 
 import os
+import re
 import signal
 
 import pytest
@@ -114,6 +115,12 @@ def test_no_colour_when_nobody_wants_it(cluster):
         with Terminal(cluster, "status", **env) as terminal:
             assert terminal.wait() == 0
             assert ("\x1b[32m" in terminal.output) == coloured
+    for env, coloured in (({}, True), ({"NO_COLOR": "1"}, False)):
+        with Terminal(cluster, "top", **env) as terminal:
+            terminal.wait_screen("q quit", "pi-1")
+            terminal.send("q")
+            assert terminal.wait() == 0 and terminal.is_restored()
+            assert (re.search(r"\x1b\[[0-9;]*m", terminal.output) is not None) == coloured
     with Terminal(cluster, "status", "--color", "never") as terminal:
         terminal.wait()
         assert "\x1b" not in terminal.output

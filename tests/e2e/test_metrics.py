@@ -238,14 +238,22 @@ def test_healthz_and_readyz_say_why(new_cluster):
     assert get(where + "/nothing")[0] == 404
 
 
-def test_an_empty_setting_listens_nowhere(cluster):
+def listens(process):
+    """Does it listen on a TCP port, of IPv4 or IPv6?"""
+    listening = set()
+    for table_ in ("tcp", "tcp6"):
+        with open(f"/proc/{process.pid}/net/{table_}", encoding="ascii") as file:
+            listening |= {f"socket:[{x.split()[9]}]" for x in file if x.split()[3] == "0A"}
+    mine = {os.readlink(f"/proc/{process.pid}/fd/{fd}")
+            for fd in os.listdir(f"/proc/{process.pid}/fd")}
+    return bool(listening & mine)
+
+
+def test_an_empty_setting_listens_nowhere_and_a_worker_never(cluster):
     router = cluster.router()
     assert "http_listening" not in router.log
-    with open(f"/proc/{router.pid}/net/tcp", encoding="ascii") as file:
-        listening = {line.split()[9] for line in file if line.split()[3] == "0A"}
-    mine = {os.readlink(f"/proc/{router.pid}/fd/{fd}")
-            for fd in os.listdir(f"/proc/{router.pid}/fd")}
-    assert not {f"socket:[{inode}]" for inode in listening} & mine
+    assert not listens(router) and not listens(cluster.worker("pi-1", cluster.sim()))
+    assert listens(cluster.router("router-2", http_listen=ANY_PORT))
 
 
 def test_a_port_in_use_is_told_and_routing_goes_on(cluster):

@@ -30,7 +30,7 @@ static bool found(enum finding_level level, const char *what)
     for (size_t i = 0; i < doctor->n; i++) {
         if (doctor->findings[i].level == level && strstr(doctor->findings[i].what, what)) {
             /* whoever tells what is wrong tells what to do */
-            assert_true(level < FINDING_WARN || doctor->findings[i].todo[0]);
+            assert_true(level == FINDING_OK || doctor->findings[i].todo[0]);
             return true;
         }
     }
@@ -247,19 +247,76 @@ static void test_versions_of_ollama(void **state)
     }
 }
 
-static void test_an_ollama_that_forgets_its_models(void **state)
+static const struct seen_node good_node = {
+    .id = {"pi-1", 4},
+    .json = {"{}", 2},
+    .available = true,
+    .board = "Raspberry Pi 5 Model B Rev 1.0",
+    .ollama_version = "0.32.15",
+    .temp_c = 50,
+    .ram_pct = 40,
+    .keeps_models = 1,
+    .slots = 1,
+    .n_installed = 2,
+    .n_resident = 1,
+};
+
+static void look_node(const struct seen_node *node)
 {
-    struct seen_node node = {
-        .id = span_str("pi-1"), .json = span_str("{}"), .n_installed = 1, .keeps_models = 0};
+    memset(doctor, 0, sizeof *doctor);
+    doctor_node(doctor, node);
+}
+
+static void test_what_a_node_may_have(void **state)
+{
+    struct seen_node node;
 
     (void)state;
-    doctor_node(doctor, &node);
-    assert_true(found(FINDING_WARN, "forgets a model"));
-    for (node.keeps_models = -1; node.keeps_models <= 1; node.keeps_models += 2) {
-        memset(doctor, 0, sizeof *doctor);
-        doctor_node(doctor, &node);
-        assert_false(found(FINDING_WARN, "forgets a model"));
-    }
+    look_node(&good_node);
+    if (doctor->n != 1 || !found(FINDING_OK, "up, 50.0 C, 40% memory"))
+        dump("up, and nothing else");
+
+/* A good node with this one change: this finding and no other. */
+#define FINDS(change, level, what)                                                                 \
+    do {                                                                                           \
+        node = good_node;                                                                          \
+        change;                                                                                    \
+        look_node(&node);                                                                          \
+        if (doctor->n != 1 || !found(level, what))                                                 \
+            dump(what);                                                                            \
+    } while (0)
+    FINDS((node.state = SEEN_LOST, node.age_ms = 20000), FINDING_BAD, "no sign of life for 20s");
+    FINDS((node.state = SEEN_LATE, node.age_ms = 12000), FINDING_WARN, "is 12s old");
+    FINDS(node.state = SEEN_BAD, FINDING_BAD, "cannot be read");
+    FINDS(node.state = SEEN_DRAINED, FINDING_NOTE, "drained");
+    FINDS(node.state = SEEN_HOT, FINDING_WARN, "takes no work: hot");
+    FINDS(node.state = SEEN_MEMORY, FINDING_WARN, "takes no work: memory");
+    FINDS((node.state = SEEN_RESTING, strcpy(node.reason, "ollama down")), FINDING_BAD,
+          "ollama down");
+    FINDS((node.state = SEEN_RESTING, strcpy(node.reason, "starting")), FINDING_NOTE, "starting");
+    FINDS((node.state = SEEN_RESTING, strcpy(node.reason, "stopping")), FINDING_NOTE, "stopping");
+    FINDS((node.state = SEEN_RESTING, strcpy(node.reason, "new")), FINDING_WARN, "work: new");
+    FINDS(node.temp_c = SEEN_UNKNOWN, FINDING_WARN, "no temperature");
+    FINDS(node.throttled = -1, FINDING_NOTE, "throttling and under-voltage cannot be read");
+    FINDS(node.ram_pct = SEEN_UNKNOWN, FINDING_WARN, "no memory reading");
+    FINDS(node.throttled = 1, FINDING_BAD, "throttled now (50.0 C)");
+    FINDS(node.under_voltage = 1, FINDING_BAD, "under-voltage");
+    FINDS(node.freq_capped = 1, FINDING_WARN, "clock frequency is capped");
+    FINDS(node.temp_c = 80, FINDING_WARN, "80.0 C: a Pi throttles");
+    FINDS(node.temp_c = 70, FINDING_NOTE, "70.0 C: warm");
+    FINDS(node.swap_per_s = 12, FINDING_WARN, "swaps in 12 pages per second");
+    FINDS(node.pressure_pct = 11, FINDING_WARN, "waits for memory 11% of the time");
+    FINDS(node.ram_pct = 88, FINDING_NOTE, "88% of its memory");
+    FINDS(node.json = span_str("{\"suspect\":[\"m\"]}"), FINDING_BAD, "has hung");
+    FINDS(node.n_installed = 0, FINDING_WARN, "no model is installed");
+    FINDS(node.keeps_models = 0, FINDING_WARN, "forgets a model");
+    FINDS(node.n_resident = 2, FINDING_NOTE, "2 models are in memory");
+    FINDS(node.slots = 2, FINDING_NOTE, "2 slots");
+#undef FINDS
+    node = good_node;
+    node.keeps_models = -1;
+    look_node(&node);
+    assert_int_equal(doctor->counts[FINDING_OK], doctor->n);
 }
 
 static void test_this_machine(void **state)
@@ -308,7 +365,7 @@ int main(void)
         TEST(test_the_made_fleet),
         TEST(test_versions_of_ollama),
         TEST(test_this_machine),
-        TEST(test_an_ollama_that_forgets_its_models),
+        TEST(test_what_a_node_may_have),
         TEST(test_more_findings_than_there_is_room_for),
     };
 

@@ -51,7 +51,7 @@ static void check_state(struct doctor *doctor, const struct seen_node *node, con
          FINDING_BAD},
         {"starting", "wait; if it stays so, see its log (`journalctl -u orion-worker`)",
          FINDING_NOTE},
-        {"stopping", "", FINDING_NOTE},
+        {"stopping", "wait: it goes, or comes back when it is started again", FINDING_NOTE},
     };
 
     if (node->state == SEEN_DRAINED)
@@ -245,8 +245,10 @@ static void check_queue(struct doctor *doctor, const struct fleet_seen *fleet)
                     "%" PRId64 " wait, the oldest for %s, although a node is idle", queue->length,
                     text_duration(queue->oldest_ms, text));
     } else {
-        doctor_find(doctor, FINDING_NOTE, "queue", "", "%" PRId64 " wait, the oldest for %s",
-                    queue->length, text_duration(queue->oldest_ms, text));
+        doctor_find(doctor, FINDING_NOTE, "queue",
+                    "nothing, unless it grows: then fewer requests or more nodes (orionctl status)",
+                    "%" PRId64 " wait, the oldest for %s", queue->length,
+                    text_duration(queue->oldest_ms, text));
     }
 }
 
