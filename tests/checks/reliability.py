@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Fails if docs/reliability.md or SECURITY.md names a test, a chaos scenario or an overload that is not
-there: `test_x::test_y` and `test_y` of tests/e2e, `chaos:NAME`, `overload:NAME`, `unit.NAME`, `model.NAME`.
+there: `test_x::test_y` and `test_y` of tests/e2e, `chaos:NAME`, `overload:NAME`, `unit.NAME`, `integration.NAME`,
+`model.NAME`.
 
 Usage: reliability.py SOURCE_DIR
 """
@@ -34,6 +35,8 @@ def main(root):
                 good = f"    def {name[9:]}(self)" in overload
             elif name.startswith("unit."):
                 good = (root / "tests" / "unit" / f"test_{name[5:]}.c").exists()
+            elif name.startswith("integration."):
+                good = (root / "tests" / "integration" / f"test_{name[12:]}.c").exists()
             elif name.startswith("model."):
                 good = name.split(".")[1] in cmake and all(part in cmake for part in name.split(".")[2:])
             else:
