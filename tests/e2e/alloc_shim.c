@@ -18,11 +18,12 @@
 
 struct orders {
     volatile int64_t countdown;    /* n > 0: the n-th allocation from now is refused. Counts down */
+    volatile uint64_t place;       /* not 0: only what this place asks for counts down */
     volatile int64_t floor;        /* > 0: every allocation of so many bytes is refused */
     volatile int64_t made;         /* allocations asked for, since the test wrote 0 here */
     volatile int64_t refused;      /* likewise, refused */
     char who[64];                  /* who asked for the last one refused: library+offset */
-    volatile uint64_t trace[2048]; /* return addresses of the first allocations that were made */
+    volatile uint64_t trace[2048]; /* the places that asked for the first allocations */
 };
 
 extern void *__libc_malloc(size_t size);
@@ -66,15 +67,39 @@ static void remember(const void *caller)
     orders->who[at] = '\0';
 }
 
+/* The same in every process, wherever its libraries are: a hash of the library's name, the offset.
+ */
+static uint64_t place_of(const void *caller)
+{
+    Dl_info info;
+    uint32_t hash = 2166136261U;
+
+    if (!dladdr(caller, &info) || !info.dli_fname)
+        return 1;
+    for (const char *c = info.dli_fname; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * 16777619U;
+    return (uint64_t)hash << 32 | (uint32_t)((uintptr_t)caller - (uintptr_t)info.dli_fbase);
+}
+
+static int is_due_now(const void *caller)
+{
+    uint64_t place;
+
+    if (orders == &none)
+        return 0;
+    place = place_of(caller);
+    if (orders->made < 2048)
+        orders->trace[orders->made] = place;
+    orders->made++;
+    if (orders->place && orders->place != place)
+        return 0;
+    return orders->countdown > 0 && --orders->countdown == 0;
+}
+
 static int is_refused(size_t size, const void *caller)
 {
-    int is_due = 0;
+    int is_due = is_due_now(caller);
 
-    if (orders != &none && orders->made < 2048)
-        orders->trace[orders->made] = (uint64_t)(uintptr_t)caller;
-    orders->made++;
-    if (orders->countdown > 0 && --orders->countdown == 0)
-        is_due = 1;
     if (orders->floor > 0 && size >= (size_t)orders->floor)
         is_due = 1;
     if (!is_due)
