@@ -28,6 +28,7 @@ enum script {
     SCRIPT_GOODBYE,   /* worker: orderly leave */
     SCRIPT_HEAL,      /* router: entry ids from the future back to the clock */
     SCRIPT_MOVE,      /* router: origin -> node */
+    SCRIPT_OUTLINE,   /* worker: an entry of its node without the bulk */
     SCRIPT_PRESENCE,  /* router: heartbeat */
     SCRIPT_REGISTER,  /* worker: new epoch */
     SCRIPT_REQUEUE,   /* worker: node -> origin */

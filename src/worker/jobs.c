@@ -113,6 +113,7 @@ static void give_back(struct job *job, const struct jobs_give_back *how)
     job->verdict = "given-back";
     job->ending.kind = ENDING_GIVE_BACK;
     job->ending.is_counted = how->is_counted;
+    job->ending.is_blamed = how->is_blamed;
     (void)snprintf(job->ending.sentence, sizeof job->ending.sentence, "%s", how->why);
     job_step(&job->state, JOB_EVENT_END);
 }

@@ -154,11 +154,12 @@ bool jobs_fetch(struct worker *w, const struct redisReply *entry);
 struct jobs_give_back {
     bool was_delivered; /* else it must not have been delivered to anybody */
     bool is_counted;    /* as an attempt */
+    bool is_blamed;     /* this node joins `tried` */
     const char *why;    /* becomes last_error; static */
 };
 
-/* Gives an entry back to the routers without running it; one that is no request and was delivered
- * is answered with its error instead. False as above. */
+/* Gives an entry back to the routers without running it; an outline of it will do (outline.lua).
+ * One that is no request and was delivered is answered with its error instead. False as above. */
 bool jobs_give_back(struct worker *w, const struct redisReply *entry,
                     const struct jobs_give_back *how);
 

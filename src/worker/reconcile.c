@@ -1,15 +1,23 @@
 #include "reconcile.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "common/clock.h"
 #include "common/redis_command.h"
 #include "common/reply.h"
+#include "common/request.h"
+#include "common/scripts.h"
 
 #include "worker.h"
 
 #define ROOM_RETRY_MS  200
 #define ERROR_RETRY_MS 1000
+
+_Static_assert(RECONCILE_OUTLINE_MAX_BYTES >= REQUEST_METADATA_MAX &&
+                   RECONCILE_OUTLINE_MAX_BYTES >= REQUEST_TRIED_MAX &&
+                   RECONCILE_OUTLINE_MAX_BYTES >= CALLBACK_MAX,
+               "an outline holds all but what is asked");
 
 static void ask_page(struct worker *w);
 static void next_entry(struct worker *w);
@@ -62,14 +70,28 @@ static void acknowledge(struct worker *w, const char *id)
         w->reconcile.is_busy = false;
 }
 
-static bool take_entry(struct worker *w, const struct redisReply *entry)
+/* Has an entry been asked for too often in vain? */
+static bool is_unreadable(const struct reconcile *reconcile, const char *id)
+{
+    return reconcile->unread_times >= RECONCILE_READS_MAX && strcmp(reconcile->unread, id) == 0;
+}
+
+static bool take_entry(struct worker *w, const char *id, const struct redisReply *entry)
 {
     static const struct jobs_give_back past = {
         .was_delivered = true,
         .is_counted = true,
         .why = "the worker restarted while it had the request",
     };
+    static const struct jobs_give_back unreadable = {
+        .was_delivered = true,
+        .is_counted = true,
+        .is_blamed = true,
+        .why = "the worker has no memory for the request, or its connection broke at each reading",
+    };
 
+    if (is_unreadable(&w->reconcile, id))
+        return jobs_give_back(w, entry, &unreadable);
     if (!w->reconcile.has_buried_past)
         return jobs_give_back(w, entry, &past);
     return jobs_fetch(w, entry);
@@ -88,12 +110,49 @@ static void on_entry(const struct redisReply *reply, void *arg)
         acknowledge(w, id); /* somebody deleted it */
         return;
     }
-    if (reply_count(reply) > 0 && !take_entry(w, reply_at(reply, 0))) {
+    if (reply_count(reply) > 0 && !take_entry(w, id, reply_at(reply, 0))) {
         reconcile->waiting_ms = clock_now_ms() + ROOM_RETRY_MS;
         return;
     }
+    reconcile->unread_times = 0;
     reconcile->i++;
     next_entry(w);
+}
+
+static bool ask_entry(struct worker *w, const char *id)
+{
+    const char *argv[] = {"XRANGE", w->stream_key, id, id};
+
+    return redis_command_send(w->session.commands, on_entry, w, 4, argv);
+}
+
+static bool ask_outline(struct worker *w, const char *id)
+{
+    struct script_args args;
+
+    script_args_init(&args);
+    script_key(&args, w->stream_key);
+    script_arg(&args, id);
+    script_arg_i64(&args, RECONCILE_OUTLINE_MAX_BYTES);
+    return scripts_call(w->session.commands, SCRIPT_OUTLINE, &args, on_entry, w);
+}
+
+/* Counts a read as lost until its answer is there. */
+static void read_entry(struct worker *w, const char *id)
+{
+    struct reconcile *reconcile = &w->reconcile;
+    bool wants_outline = !reconcile->has_buried_past || is_unreadable(reconcile, id);
+
+    if (!(wants_outline ? ask_outline(w, id) : ask_entry(w, id))) {
+        reconcile->is_busy = false;
+        return;
+    }
+    if (strcmp(reconcile->unread, id) != 0) {
+        (void)span_copy(span_str(id), reconcile->unread, sizeof reconcile->unread);
+        reconcile->unread_times = 0;
+    }
+    if (reconcile->unread_times < RECONCILE_READS_MAX)
+        reconcile->unread_times++;
 }
 
 static void next_entry(struct worker *w)
@@ -104,10 +163,7 @@ static void next_entry(struct worker *w)
            jobs_find_entry(w, span_str(reconcile->page[reconcile->i])))
         reconcile->i++;
     if (reconcile->i < reconcile->n) {
-        const char *id = reconcile->page[reconcile->i];
-        const char *argv[] = {"XRANGE", w->stream_key, id, id};
-        if (!redis_command_send(w->session.commands, on_entry, w, 4, argv))
-            reconcile->is_busy = false;
+        read_entry(w, reconcile->page[reconcile->i]);
     } else if (reconcile->is_last_page) {
         finish_look(w);
     } else {

@@ -12,6 +12,10 @@
  * Runs at each registration and reconnect, and every RECONCILE_INTERVAL_MS besides: Redis may give
  * an entry to a connection of ours whose death it has not noticed yet. A job that is in the table
  * is never touched. One command at a time, so one entry in memory.
+ *
+ * What is given back is read as an outline (outline.lua). So is an entry of which
+ * RECONCILE_READS_MAX reads in a row were lost with their connection: most likely there is no
+ * memory for it here (hiredis gives up a connection for that), and another node may have it.
  */
 
 #include <stdbool.h>
@@ -20,9 +24,11 @@
 
 struct worker;
 
-#define RECONCILE_INTERVAL_MS 10000
-#define RECONCILE_PAGE        100 /* pending entries looked at in one XPENDING */
-#define ENTRY_ID_MAX          48  /* bytes of a stream entry id, with NUL */
+#define RECONCILE_INTERVAL_MS       10000
+#define RECONCILE_PAGE              100  /* pending entries looked at in one XPENDING */
+#define RECONCILE_READS_MAX         2    /* of one entry that brought no answer, in a row */
+#define RECONCILE_OUTLINE_MAX_BYTES 4096 /* of a value in an outline: REQUEST_METADATA_MAX */
+#define ENTRY_ID_MAX                48   /* bytes of a stream entry id, with NUL */
 
 struct reconcile {
     bool is_busy;         /* a command is on its way, or waiting_ms is set */
@@ -33,6 +39,8 @@ struct reconcile {
     char page[RECONCILE_PAGE][ENTRY_ID_MAX]; /* ids pending in our name that are not in the table */
     size_t n, i;
     bool is_last_page;
+    char unread[ENTRY_ID_MAX];   /* the entry that was asked for last; "" once an answer came */
+    unsigned unread_times;       /* how often in a row no answer came */
     char from[ENTRY_ID_MAX + 1]; /* XPENDING's start: "-" or "(<last id>" */
 };
 

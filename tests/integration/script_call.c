@@ -57,6 +57,7 @@ static const struct word {
     WORD(more_tried, "n1"),
     WORD(json, "{\"node_id\":\"n1\""),
     WORD(low_epoch, "1"),
+    WORD(longest, "4096"),
     WORD(control_id, "1-0"),
     WORD(control_ms, "1"),
     WORD(mark_ms, "30000"),
@@ -91,6 +92,7 @@ static const struct {
     [SCRIPT_MOVE] = {"requests stream job callback @events @drained @health",
                      "=routers router entry node credit request_id attempt submitted deadline "
                      "tried came_back ttl_ms why status model last_error"},
+    [SCRIPT_OUTLINE] = {"stream", "entry longest"},
     [SCRIPT_PRESENCE] = {"@routers requests", "router json"},
     [SCRIPT_REGISTER] = {"@health epoch_key stream @events", "node =workers json low_epoch"},
     [SCRIPT_REQUEUE] = {"stream requests job epoch_key @events callback",

@@ -1,4 +1,4 @@
-/* register.lua, beat.lua, goodbye.lua, forget.lua: the life of a node. */
+/* register.lua, beat.lua, goodbye.lua, forget.lua, outline.lua: the life of a node. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -238,6 +238,20 @@ static void test_a_forgotten_node_never_gets_an_epoch_again_that_it_had(void **s
 
 #define TEST(name) cmocka_unit_test_setup(name, reset_world)
 
+/* --- outline --- */
+
+static void test_an_outline_leaves_out_what_is_long_and_changes_nothing(void **state)
+{
+    struct redis_fixture *fx = *state;
+    const char *id = add_entry(fx, NODE, LIST("request_id", "r1", "prompt", "12345", "tried", "n2"));
+
+    REFUSES(fx, text_of("%s request_id r1 prompt 12345 tried n2", id), OUTLINE, .entry = id,
+            .longest = "5");
+    REFUSES(fx, text_of("%s request_id r1 prompt  tried n2", id), OUTLINE, .entry = id,
+            .longest = "4");
+    REFUSES(fx, "", OUTLINE, .entry = "7-7");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +267,7 @@ int main(void)
         TEST(test_a_full_memory_does_not_stop_a_beat),
         TEST(test_a_node_leaves_when_its_stream_is_empty),
         TEST(test_only_its_own_health_entry_leaves_with_a_node),
+        TEST(test_an_outline_leaves_out_what_is_long_and_changes_nothing),
         TEST(test_a_node_that_was_silent_and_has_no_work_is_forgotten),
         TEST(test_a_node_whose_health_tells_no_time_is_forgotten),
         TEST(test_a_forgotten_node_never_gets_an_epoch_again_that_it_had),

@@ -26,8 +26,9 @@ static const char *const names[SCRIPT_COUNT] = {
     [SCRIPT_CANCEL] = "cancel",     [SCRIPT_CHUNK] = "chunk",       [SCRIPT_DRAIN] = "drain",
     [SCRIPT_END] = "end",           [SCRIPT_FINISH] = "finish",     [SCRIPT_FORGET] = "forget",
     [SCRIPT_GOODBYE] = "goodbye",   [SCRIPT_HEAL] = "heal",         [SCRIPT_MOVE] = "move",
-    [SCRIPT_PRESENCE] = "presence", [SCRIPT_REGISTER] = "register", [SCRIPT_REQUEUE] = "requeue",
-    [SCRIPT_START] = "start",       [SCRIPT_STATUS] = "status",     [SCRIPT_TAKEBACK] = "takeback",
+    [SCRIPT_OUTLINE] = "outline",   [SCRIPT_PRESENCE] = "presence", [SCRIPT_REGISTER] = "register",
+    [SCRIPT_REQUEUE] = "requeue",   [SCRIPT_START] = "start",       [SCRIPT_STATUS] = "status",
+    [SCRIPT_TAKEBACK] = "takeback",
 };
 
 struct loaded_script {
