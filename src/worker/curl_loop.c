@@ -183,15 +183,46 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
     sweep(arg);
 }
 
+static void multi_set_up(struct curl_loop *loop)
+{
+    loop->multi = curl_multi_init();
+    if (!loop->multi)
+        alloc_give_up("libcurl");
+    (void)curl_multi_setopt(loop->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
+    (void)curl_multi_setopt(loop->multi, CURLMOPT_SOCKETDATA, loop);
+    (void)curl_multi_setopt(loop->multi, CURLMOPT_TIMERFUNCTION, set_timer);
+    (void)curl_multi_setopt(loop->multi, CURLMOPT_TIMERDATA, loop);
+    (void)curl_multi_setopt(loop->multi, CURLMOPT_MAXCONNECTS, IDLE_CONNECTIONS_MAX);
+}
+
+/* libcurl 7.88 that had no memory to note which transfer uses a socket divides by zero when the
+ * next one does. So all that it had ends, and a new multi handle knows nothing of it. */
+static void multi_renew(struct curl_loop *loop)
+{
+    for (struct transfer *each = loop->first; each; each = each->next) {
+        if (!is_in_curl(each))
+            continue;
+        (void)curl_multi_remove_handle(loop->multi, each->easy);
+        if (each->state == TRANSFER_RUNNING)
+            each->result = CURLE_OUT_OF_MEMORY;
+        each->state = TRANSFER_ENDED;
+    }
+    (void)curl_multi_cleanup(loop->multi);
+    multi_set_up(loop);
+}
+
 static void run_curl(struct curl_loop *loop, curl_socket_t fd, int mask)
 {
     const CURLMsg *msg;
     int left;
+    CURLMcode rc;
 
     loop->inside = true;
-    (void)curl_multi_socket_action(loop->multi, fd, mask, &left);
+    rc = curl_multi_socket_action(loop->multi, fd, mask, &left);
     loop->inside = false;
 
+    if (rc == CURLM_OUT_OF_MEMORY)
+        multi_renew(loop);
     sweep(loop);
     while ((msg = curl_multi_info_read(loop->multi, &left)) != NULL) {
         if (msg->msg == CURLMSG_DONE)
@@ -207,18 +238,13 @@ struct curl_loop *curl_loop_new(struct event_base *base)
     CURLcode rc = curl_global_init(CURL_GLOBAL_DEFAULT);
 
     loop->base = base;
-    loop->multi = curl_multi_init();
     loop->timer = evtimer_new(base, on_timer, loop);
     loop->sweep = evtimer_new(base, on_sweep, loop);
-    if (rc != CURLE_OK || !loop->multi || !loop->timer || !loop->sweep) {
+    if (rc != CURLE_OK || !loop->timer || !loop->sweep) {
         log_err("event=curl_failed why=\"libcurl cannot be set up\"");
         exit(EXIT_FAILURE);
     }
-    (void)curl_multi_setopt(loop->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
-    (void)curl_multi_setopt(loop->multi, CURLMOPT_SOCKETDATA, loop);
-    (void)curl_multi_setopt(loop->multi, CURLMOPT_TIMERFUNCTION, set_timer);
-    (void)curl_multi_setopt(loop->multi, CURLMOPT_TIMERDATA, loop);
-    (void)curl_multi_setopt(loop->multi, CURLMOPT_MAXCONNECTS, IDLE_CONNECTIONS_MAX);
+    multi_set_up(loop);
     return loop;
 }
 

@@ -90,7 +90,8 @@ class Cluster:
         users = acl.IS_ON and not password if users is None else users
         self.redis = Redis(self.directory, *redis_options, aof=aof, password=password, users=users)
         self.daemons, self.sims, self.others = [], [], []
-        self.submitted = {}  # request id -> fields
+        self.submitted = {}
+        self.pieces_may_end_early = False  # request id -> fields
         self.read = {}  # request id -> (stream, number of entries)
         self._number = itertools.count(1)
         self._client = None
@@ -254,7 +255,7 @@ class Cluster:
         """The reply so far, checked."""
         stream = callback or self._callback(request_id)
         return check_reply([e for _, e in self.db.xrange(stream)], request_id,
-                           self.submitted.get(request_id))
+                           self.submitted.get(request_id), self.pieces_may_end_early)
 
     def _callback(self, request_id):
         request = self.submitted.get(request_id, {})
@@ -282,7 +283,7 @@ class Cluster:
                 last = entry_id
                 entries.append(entry)
         self.read[request_id] = (stream, len(entries))
-        return check_reply(entries, request_id, self.submitted.get(request_id))
+        return check_reply(entries, request_id, self.submitted.get(request_id), self.pieces_may_end_early)
 
     def ask(self, timeout=15.0, **fields):
         """submit() and read_reply()."""

@@ -84,6 +84,13 @@ def test_what_was_not_asked_for_is_noticed():
     check_reply([chunk(0, "a"), done("a")], "r1", {"request_id": "r1", "stream": "1"})
 
 
+def test_pieces_may_end_early_only_where_that_is_said_and_only_at_the_end():
+    check_reply([chunk(0, "a"), done("ab")], "r1", may_end_early=True)
+    for entries, may_end_early in (([chunk(0, "a"), done("ab")], False), ([chunk(0, "b"), done("ab")], True)):
+        with pytest.raises(BrokenReply):
+            check_reply(entries, "r1", may_end_early=may_end_early)
+
+
 def test_leftovers_and_late_entries_are_noticed(cluster: Cluster):
     cluster.assert_no_leftovers()
     stream = cluster.keys.reply("r1")

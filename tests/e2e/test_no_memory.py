@@ -91,6 +91,7 @@ class Sweep:
         self.cluster, self.victim, self.shim, self.ask = cluster, victim, shim, ask
         self.asked, self.crashed = [], []  # who had asked for what was refused; what ended by it
         self.picks = []
+        cluster.pieces_may_end_early = True
         self.session = itertools.count(1)
 
     def submit(self):

@@ -243,7 +243,8 @@ static void test_a_forgotten_node_never_gets_an_epoch_again_that_it_had(void **s
 static void test_an_outline_leaves_out_what_is_long_and_changes_nothing(void **state)
 {
     struct redis_fixture *fx = *state;
-    const char *id = add_entry(fx, NODE, LIST("request_id", "r1", "prompt", "12345", "tried", "n2"));
+    const char *id =
+        add_entry(fx, NODE, LIST("request_id", "r1", "prompt", "12345", "tried", "n2"));
 
     REFUSES(fx, text_of("%s request_id r1 prompt 12345 tried n2", id), OUTLINE, .entry = id,
             .longest = "5");
