@@ -40,10 +40,12 @@ static void leave_window(struct router *router, uint32_t index, const struct mov
     const struct window_request *request = window_at(&router->window, index);
 
     if (span_is(result, "moved")) {
+        int64_t queued_ms = router_redis_ms(router) - request->submitted_ms;
+
         log_info("event=moved request_id=%s node=%s model=%s attempt=%d queued_ms=%lld",
                  request->request_id, move->node, names_text(&router->names, request->model).ptr,
                  (int)request->attempt,
-                 (long long)(router_redis_ms(router) - request->submitted_ms));
+                 (long long)(queued_ms > 0 ? queued_ms : 0)); /* Redis' time is an estimate */
     } else {
         log_info("event=not_moved request_id=%s node=%s why=%.*s", request->request_id, move->node,
                  SPAN_ARG(result));

@@ -177,16 +177,6 @@ static bool is_remembered(const struct redis_conn *conn, const struct command *c
     return newest && newest->privdata == command;
 }
 
-/* hiredis 0.14.1 that has no memory for the next output buffer says nothing, and reads through a
- * NULL of its own at the next write. */
-static bool has_output(struct redis_conn *conn)
-{
-    if (conn->ac->c.obuf)
-        return true;
-    conn_lose(conn, "out of memory");
-    return false;
-}
-
 /* Takes over `command`, which hiredis accepted if rc is REDIS_OK. */
 static bool command_put(struct redis_conn *conn, struct command *command, int rc)
 {
@@ -214,9 +204,6 @@ static bool may_send(struct redis_conn *conn, size_t bytes)
 static bool send_argv(struct redis_conn *conn, redis_conn_callback *callback, void *arg, int argc,
                       const char **argv, const size_t *argv_len)
 {
-    if (!has_output(conn))
-        return false;
-
     struct command *command = command_new(conn, callback, arg, inflight_bytes(argc, argv_len));
     size_t len = resp_command_bytes(argc, argv_len);
     char *bytes = malloc(len + 1);
@@ -241,7 +228,7 @@ bool redis_conn_send(struct redis_conn *conn, redis_conn_callback *callback, voi
 bool redis_conn_send_formatted(struct redis_conn *conn, redis_conn_callback *callback, void *arg,
                                struct span bytes)
 {
-    if (!may_send(conn, bytes.len) || !has_output(conn))
+    if (!may_send(conn, bytes.len))
         return false;
 
     struct command *command = command_new(conn, callback, arg, bytes.len);

@@ -29,8 +29,6 @@ static void on_write(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    if (!events->ac->c.obuf)
-        return; /* hiredis 0.14.1 had no memory for it; the next command ends the connection */
     events->is_writing = true;
     redisAsyncHandleWrite(events->ac); /* may free everything */
 }
