@@ -4,12 +4,24 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "common/conversation.h"
 #include "common/err.h"
 #include "common/request.h"
 
 #include "reply_of.h"
+#include "request_size.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* What a router makes of it before it waits: which conversation it goes on, how long it is. */
+static void look(const struct request *request)
+{
+    char conversation[REQUEST_SESSION_MAX + 1];
+    size_t len = conversation_of(request, conversation);
+
+    assert(len <= REQUEST_SESSION_MAX && conversation[len] == '\0');
+    (void)request_size_of(request);
+}
 
 static void decode(const struct redisReply *entry, enum request_source source)
 {
@@ -31,6 +43,7 @@ static void decode(const struct redisReply *entry, enum request_source source)
     if (outcome == REQUEST_OK) {
         assert(request.model_name[0] != '\0');
         assert(request.attempt >= 1);
+        look(&request);
     }
 }
 
