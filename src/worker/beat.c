@@ -14,12 +14,14 @@
 
 struct span beat_encode(struct worker *w)
 {
-    struct span resident[PS_RESIDENT_MAX], installed[PS_INSTALLED_MAX], suspect[PROBE_MAX];
+    struct span resident[PS_RESIDENT_MAX], foreign[PS_RESIDENT_MAX];
+    struct span installed[PS_INSTALLED_MAX], suspect[PROBE_MAX];
     int64_t sizes[PS_INSTALLED_MAX];
     const struct poller *poller = &w->poller;
     const struct availability *availability = &w->node.availability;
 
-    size_t n_resident = poller_residents(w, resident);
+    for (size_t i = 0; i < poller->ps.n; i++)
+        resident[i] = span_str(poller->ps.models[i].name);
     for (size_t i = 0; i < poller->tags.n; i++) {
         installed[i] = span_str(poller->tags.models[i].name);
         sizes[i] = poller->tags.models[i].size_bytes;
@@ -29,7 +31,7 @@ struct span beat_encode(struct worker *w)
     const struct health health = {
         .node_id = span_str(w->config.node_id),
         .reading = &w->node.reading,
-        .models = {resident, n_resident},
+        .models = {resident, poller->ps.n},
         .installed = {installed, poller->tags.n},
         .sizes = sizes,
         .loading = preload_model(w),
@@ -37,6 +39,7 @@ struct span beat_encode(struct worker *w)
         .knows_keep = ps_keeps(&poller->ps) != PS_KEEP_UNKNOWN,
         .keeps_models = ps_keeps(&poller->ps) == PS_KEEP_FOR_EVER,
         .suspect = {suspect, w->probe.n},
+        .foreign = {foreign, poller_foreigns(w, foreign)},
         .available = availability_is_ok(availability),
         .reason = availability_reason_name(availability->reason),
         .slots = (int)w->config.slots,

@@ -86,12 +86,12 @@ static uint64_t add_name(uint64_t hash, const char *name)
 /* One number for a list of names: has it changed? */
 static uint64_t resident_hash(const struct worker *w)
 {
-    struct span names[PS_RESIDENT_MAX];
     uint64_t hash = SPAN_HASH_START;
-    size_t n = poller_residents(w, names);
 
-    for (size_t i = 0; i < n; i++)
-        hash = add_name(hash, names[i].ptr);
+    for (size_t i = 0; i < w->poller.ps.n; i++) {
+        hash = add_name(hash, w->poller.ps.models[i].name);
+        hash = add_name(hash, is_ours(w, &w->poller.ps.models[i]) ? "" : "foreign");
+    }
     return hash;
 }
 
@@ -325,25 +325,25 @@ bool poller_is_resident(const struct worker *w, const char *model_name)
     return model && is_ours(w, model);
 }
 
-size_t poller_residents(const struct worker *w, struct span ret[PS_RESIDENT_MAX])
+static size_t select_models(const struct worker *w, bool ours, struct span ret[PS_RESIDENT_MAX])
 {
     size_t n = 0;
 
     for (size_t i = 0; i < w->poller.ps.n; i++) {
-        if (is_ours(w, &w->poller.ps.models[i]))
+        if (is_ours(w, &w->poller.ps.models[i]) == ours)
             ret[n++] = span_str(w->poller.ps.models[i].name);
     }
     return n;
 }
 
-const char *poller_foreign(const struct worker *w, const char *but)
+size_t poller_residents(const struct worker *w, struct span ret[PS_RESIDENT_MAX])
 {
-    for (size_t i = 0; i < w->poller.ps.n; i++) {
-        const struct ps_model *model = &w->poller.ps.models[i];
-        if (!is_ours(w, model) && strcmp(model->name, but) != 0)
-            return model->name;
-    }
-    return NULL;
+    return select_models(w, true, ret);
+}
+
+size_t poller_foreigns(const struct worker *w, struct span ret[PS_RESIDENT_MAX])
+{
+    return select_models(w, false, ret);
 }
 
 void poller_on_ran(struct worker *w, const char *model_name)

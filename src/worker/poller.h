@@ -73,9 +73,8 @@ bool poller_is_resident(const struct worker *w, const char *model_name);
 /* The resident models; returns their number. The names are borrowed until the next answer. */
 size_t poller_residents(const struct worker *w, struct span ret[PS_RESIDENT_MAX]);
 
-/* A model that is loaded, but not the way we ask for it, other than `but`; NULL if there is none.
- */
-const char *poller_foreign(const struct worker *w, const char *but);
+/* Likewise those that are loaded, but not the way we ask for them. */
+size_t poller_foreigns(const struct worker *w, struct span ret[PS_RESIDENT_MAX]);
 
 /* A request or a load of ours has ended well. */
 void poller_on_ran(struct worker *w, const char *model_name);

@@ -191,15 +191,21 @@ static const char *objection(const struct worker *w, const char *model, int64_t 
     return NULL;
 }
 
-/* What the router named. It does not know of a model that somebody has loaded otherwise, so it
- * cannot name it: memory may not hold that one and the new one either. */
+/* What the router named. What somebody has loaded otherwise is not in memory for it, so it does not
+ * name it: but memory may not hold that and the new one. */
 static void what_to_unload(struct worker *w, struct span named)
 {
     struct preload *preload = &w->preload;
-    const char *foreign = poller_foreign(w, preload->model);
+    struct span foreign[PS_RESIDENT_MAX];
+    size_t n = poller_foreigns(w, foreign);
 
-    if (!model_name_canonical(named, preload->unload))
-        (void)snprintf(preload->unload, sizeof preload->unload, "%s", foreign ? foreign : "");
+    preload->unload[0] = '\0';
+    if (model_name_canonical(named, preload->unload))
+        return;
+    for (size_t i = 0; i < n && !preload->unload[0]; i++) {
+        if (!span_is(foreign[i], preload->model))
+            (void)span_copy(foreign[i], preload->unload, sizeof preload->unload);
+    }
 }
 
 void preload_wish(struct worker *w, struct span model, struct span unload_model, int64_t age_ms)

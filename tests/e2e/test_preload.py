@@ -200,15 +200,15 @@ def test_what_somebody_else_has_loaded_otherwise_does_not_count_as_in_memory(clu
     neighbour_loads(sim, 8192)
     wait_until(lambda: "event=model_foreign" in worker.log, "the worker has seen it")
     assert f"model={MODEL} context_length=8192" in worker.log
-    assert cluster.health("pi-1")["models"] == []
+    assert cluster.health("pi-1")["models"] == cluster.health("pi-1")["foreign"] == [MODEL]
     request_id = cluster.ask(prompt="hi", session="s1").done["request_id"]
     why = cluster.events(event="routed", request_id=request_id)[0]["why"]
     assert why.startswith("loading the model there")
-    wait_until(lambda: cluster.health("pi-1")["models"] == [MODEL], "now it is as we ask for it")
+    wait_until(lambda: cluster.health("pi-1")["foreign"] == [], "now it is as we ask for it")
     wait_until(lambda: cluster.health("pi-1")["sessions"] == ["s1"], "its cache is known")
     assert loads_of(sim, MODEL) == 2
     neighbour_loads(sim, 8192)
-    wait_until(lambda: cluster.health("pi-1")["models"] == [], "it is not ours any more")
+    wait_until(lambda: cluster.health("pi-1")["foreign"] == [MODEL], "it is not ours any more")
     assert cluster.health("pi-1")["sessions"] == []
 
 
@@ -220,11 +220,11 @@ def test_without_a_pinned_num_ctx_what_ours_gives_is_learnt_from_the_first_answe
     wait_until(lambda: cluster.health("pi-1")["models"] == [MODEL], "nothing speaks against it yet")
     cluster.ask(prompt="hi")
     wait_looked(sim)
-    assert cluster.health("pi-1")["models"] == [MODEL]
+    assert cluster.health("pi-1")["foreign"] == []
     neighbour_loads(sim, 8192)
-    wait_until(lambda: cluster.health("pi-1")["models"] == [], "somebody has reloaded it")
+    wait_until(lambda: cluster.health("pi-1")["foreign"] == [MODEL], "somebody has reloaded it")
     cluster.ask(prompt="hi")
-    wait_until(lambda: cluster.health("pi-1")["models"] == [MODEL], "it is ours again")
+    wait_until(lambda: cluster.health("pi-1")["foreign"] == [], "it is ours again")
 
 
 def test_a_num_ctx_that_ollama_cuts_is_ours_all_the_same(cluster):
@@ -248,7 +248,7 @@ def test_an_ollama_that_does_not_tell_its_context_length_is_believed(cluster):
     cluster.ask(prompt="hi")
     neighbour_loads(sim, 8192)
     wait_looked(sim)
-    assert cluster.health("pi-1")["models"] == [MODEL]
+    assert cluster.health("pi-1")["foreign"] == []
     assert "event=model_foreign" not in worker.log
 
 

@@ -289,6 +289,30 @@ static void test_lists_of_models_are_bounded(void **state)
     unmake();
 }
 
+static void test_what_somebody_has_loaded_otherwise_is_not_resident(void **state)
+{
+    struct fleet_change change;
+    static const struct {
+        const char *foreign;
+        uint32_t n;
+    } rows[] = {{"\"b\",\"nobody\"", 1}, {"", 2}, {"\"a\",\"b\"", 0}};
+
+    (void)state;
+    make();
+    for (int i = 0; i < 3; i++) {
+        char text[256];
+        (void)snprintf(text, sizeof text,
+                       "{\"last_seen\":%lld,\"models\":[\"a\",\"b\"],\"foreign\":[%s]}",
+                       (long long)REDIS / 1000 + i, rows[i].foreign);
+        assert_int_equal(
+            fleet_health(&fleet, span_str("pi-1"), span_str(text), at(1000 * i), &change, &err), 0);
+        const struct node *node = fleet_at(&fleet, change.node);
+        assert_int_equal(node->models.n, 2); /* it could run both */
+        assert_int_equal(node->resident.n, rows[i].n);
+    }
+    unmake();
+}
+
 static void test_in_flight_follows_events_and_is_set_right_by_the_length(void **state)
 {
     (void)state;
@@ -343,6 +367,7 @@ int main(void)
         cmocka_unit_test(test_a_node_that_left_the_hash_is_gone_then_lost_then_removed),
         cmocka_unit_test(test_a_model_is_known_as_long_as_a_node_of_the_fleet_has_it),
         cmocka_unit_test(test_lists_of_models_are_bounded),
+        cmocka_unit_test(test_what_somebody_has_loaded_otherwise_is_not_resident),
         cmocka_unit_test(test_in_flight_follows_events_and_is_set_right_by_the_length),
         cmocka_unit_test(test_drain_marks_follow_the_set),
     };

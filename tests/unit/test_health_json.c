@@ -178,6 +178,7 @@ static void test_models_and_rates_have_their_names(void **state)
     health.models = (struct health_names){resident, 1};
     health.installed = (struct health_names){installed, 2};
     health.suspect = (struct health_names){resident, 1};
+    health.foreign = (struct health_names){installed + 1, 1};
     rates_add(&rates, resident[0], &sample);
     sample = (struct rates_sample){.output_tokens = 0};
     rates_add(&rates, installed[1], &sample);
@@ -185,6 +186,7 @@ static void test_models_and_rates_have_their_names(void **state)
     assert_member(object, "models", "[\"gemma3:1b\"]");
     assert_member(object, "installed", "[\"gemma3:1b\",\"me/foo:latest\"]");
     assert_member(object, "suspect", "[\"gemma3:1b\"]");
+    assert_member(object, "foreign", "[\"me/foo:latest\"]");
     assert_member(object, "available", "true");
     assert_member(object, "reason", "\"ok\"");
     assert_member(json_get(object, "rates"), "gemma3:1b",
@@ -226,7 +228,7 @@ static void test_the_largest_node_fits(void **state)
         key[0] = c;
         warm_sessions_touch(&sessions, span_str(key), span_str("m"), WARM_SESSIONS_MAX);
     }
-    health.models = health.installed = health.suspect =
+    health.models = health.installed = health.suspect = health.foreign =
         (struct health_names){many, sizeof many / sizeof many[0]};
     fill_reading();
     assert_true(encode().len < HEALTH_JSON_MAX_BYTES);

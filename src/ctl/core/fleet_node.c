@@ -151,5 +151,8 @@ void fleet_node_details(const struct seen_node *node, size_t width, bool color, 
     if (json_type(json_get(node->json, "suspect")) == JSON_ARRAY &&
         json_get(node->json, "suspect").len > 2)
         add_names(out, width, "suspect", json_get(node->json, "suspect"));
+    if (json_type(json_get(node->json, "foreign")) == JSON_ARRAY &&
+        json_get(node->json, "foreign").len > 2)
+        add_names(out, width, "foreign", json_get(node->json, "foreign"));
     add_rates(out, width, json_get(node->json, "rates"));
 }

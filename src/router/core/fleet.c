@@ -241,7 +241,8 @@ static void health_accept(struct fleet *fleet, struct node *node, const struct n
     node->is_refused = false;
     node->news_hash = 0;
     node->health = *health;
-    node->health.resident = node->health.installed = node->health.suspect = (struct span){NULL, 0};
+    node->health.resident = node->health.installed = node->health.suspect = node->health.foreign =
+        (struct span){NULL, 0};
     heat_update(fleet, node, change);
 }
 

@@ -82,6 +82,18 @@ static void few_fill(const struct fleet *fleet, struct node_few_models *few,
     }
 }
 
+/* What somebody else has loaded otherwise is in memory, but not for us. */
+static void few_remove(struct node_few_models *few, const struct node_few_models *others)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < few->n; i++) {
+        if (!node_models_has(others->index, others->n, few->index[i]))
+            few->index[n++] = few->index[i];
+    }
+    few->n = n;
+}
+
 static bool indexes_equal(const uint32_t *a, uint32_t a_n, const uint32_t *b, uint32_t b_n)
 {
     return a_n == b_n && memcmp(a, b, a_n * sizeof *a) == 0;
@@ -91,13 +103,15 @@ bool fleet_models_update(struct fleet *fleet, struct node *node, const struct no
                          int64_t now_ms)
 {
     struct node_models models;
-    struct node_few_models resident, suspect;
+    struct node_few_models resident, suspect, foreign;
 
     /* The new ones are counted before the old ones are given up, so that no index changes hands. */
     models.n = 0;
     models_add(fleet, &models, health->installed, NODE_INSTALLED_MAX);
     models_add(fleet, &models, health->resident, NODE_RESIDENT_MAX);
     few_fill(fleet, &resident, &models, health->resident);
+    few_fill(fleet, &foreign, &models, health->foreign);
+    few_remove(&resident, &foreign);
     few_fill(fleet, &suspect, &models, health->suspect);
     bool is_same =
         indexes_equal(models.index, models.n, node->models.index, node->models.n) &&

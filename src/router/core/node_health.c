@@ -121,6 +121,7 @@ enum given {
     GIVEN_PRESSURE,
     GIVEN_SESSIONS,
     GIVEN_SUSPECT,
+    GIVEN_FOREIGN,
     GIVEN_LAST_SEEN,
     GIVEN_LAST_SEEN_MS,
     GIVEN_COUNT
@@ -143,6 +144,7 @@ static const char *const given_names[GIVEN_COUNT] = {
     [GIVEN_PRESSURE] = "memory_pressure",
     [GIVEN_SESSIONS] = "sessions",
     [GIVEN_SUSPECT] = "suspect",
+    [GIVEN_FOREIGN] = "foreign",
     [GIVEN_LAST_SEEN] = "last_seen",
     [GIVEN_LAST_SEEN_MS] = "last_seen_ms",
 };
@@ -304,6 +306,8 @@ static int lists_decode(const struct span *given, struct node_health *ret, struc
         rc = list_decode(given, GIVEN_INSTALLED, &ret->installed, err);
     if (rc == 0)
         rc = list_decode(given, GIVEN_SUSPECT, &ret->suspect, err);
+    if (rc == 0)
+        rc = list_decode(given, GIVEN_FOREIGN, &ret->foreign, err);
     if (rc == 0)
         rc = list_decode(given, GIVEN_SESSIONS, &sessions, err);
     if (rc < 0 || !sessions.ptr)

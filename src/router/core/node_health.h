@@ -40,7 +40,7 @@ struct node_health {
     uint32_t n_sessions;
     uint64_t sessions[NODE_SESSIONS_MAX]; /* span_hash() of the keys, newest first */
     /* Arrays of model names, walked with json_iter and node_health_model(); absent if not there. */
-    struct span resident, installed, suspect;
+    struct span resident, installed, suspect, foreign;
 };
 
 /* Decodes `json`, the value of the hash field `node_id`. Returns 0, or -EINVAL with a sentence in

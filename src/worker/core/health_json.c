@@ -216,6 +216,7 @@ bool health_encode(const struct health *health, struct buf *out)
     add_rates(out, health->rates);
     add_sessions(out, health->sessions);
     add_names(out, "suspect", health->suspect, HEALTH_MODELS_MAX);
+    add_names(out, "foreign", health->foreign, HEALTH_MODELS_MAX);
     add_sizes(out, health);
     add_text(out, "loading", span_str(health->loading ? health->loading : ""));
     add_integer(out, "sessions_max", (int64_t)health->sessions_max);

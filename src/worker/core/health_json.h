@@ -11,7 +11,8 @@
  *
  * What is not known is null. Percentages and the temperature have one decimal, cut and not rounded;
  * the pressure has two, as the kernel writes it. Beyond the protocol's fields there are `suspect`
- * (models that hung here and have not been cleared) and `epoch`, and in `rates` `hits` (prompts
+ * (models that hung here and have not been cleared), `foreign` (of `models`, what somebody else has
+ * loaded with another context length) and `epoch`, and in `rates` `hits` (prompts
  * served from the prefix cache); `sizes_mb`
  * (MiB on disk by installed model), `loading` (the model being loaded ahead of need, or null) and
  * `sessions_max` (conversations of one model whose caches stay warm); `keeps_models` (whether
@@ -47,6 +48,8 @@ struct health {
     struct health_names models; /* resident */
     struct health_names installed;
     struct health_names suspect;
+    struct health_names
+        foreign;          /* of `models`: loaded otherwise than we ask for it (residency.h) */
     const int64_t *sizes; /* bytes on disk of the installed ones, in order; NULL or 0: not known */
     const char *loading;  /* model being loaded ahead of need; NULL: none */
     size_t sessions_max;  /* conversations of one model that stay warm */
