@@ -200,7 +200,9 @@ def test_what_somebody_else_has_loaded_otherwise_does_not_count_as_in_memory(clu
     neighbour_loads(sim, 8192)
     wait_until(lambda: "event=model_foreign" in worker.log, "the worker has seen it")
     assert f"model={MODEL} context_length=8192" in worker.log
-    assert cluster.health("pi-1")["models"] == cluster.health("pi-1")["foreign"] == [MODEL]
+    wait_until(lambda: cluster.health("pi-1")["foreign"] == [MODEL], "the fleet knows")
+    assert cluster.health("pi-1")["models"] == [MODEL]
+    cluster.wait_routers_look()
     request_id = cluster.ask(prompt="hi", session="s1").done["request_id"]
     why = cluster.events(event="routed", request_id=request_id)[0]["why"]
     assert why.startswith("loading the model there")
