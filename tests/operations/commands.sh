@@ -145,6 +145,7 @@ tries "orionctl forget NODE" 0 '' orionctl forget pi-1
 tries "orionctl status" 1 'No node'
 
 untried "dmesg" "a container may not read the log of the kernel"
+untried "journalctl ORION_EVENT=model_foreign" "nobody else asks that Ollama; tests/e2e/test_preload.py sees the event"
 untried "ollama pull" "fetches a model from a registry; the test has no network and a simulated Ollama"
 untried "scripts/package bookworm arm64" "made the packages that were installed"
 untried "scripts/test-operations" "is running"
