@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "common/clock.h"
+#include "common/redis_command.h"
 
 #include "accept.h"
 #include "base.h"
@@ -69,6 +70,18 @@ static bool end_unknown(struct router *router, uint32_t index, int64_t now_ms)
     return true;
 }
 
+/* For `orionctl explain`: once for each request, as the line in the log. */
+static void publish_wait(struct router *router, const struct window_request *request,
+                         const char *why)
+{
+    const char *model = names_text(&router->names, request->model).ptr;
+    const char *argv[] = {"event", "waits", "request_id", request->request_id,
+                          "model", model,   "router",     router->id,
+                          "why",   why};
+
+    (void)redis_command_event(router->commands, &router->keys, 10, argv);
+}
+
 /* Why it waits, if it waits for a node and not for its turn. */
 static void explain_wait(struct router *router, uint32_t index, int64_t now_ms)
 {
@@ -85,6 +98,7 @@ static void explain_wait(struct router *router, uint32_t index, int64_t now_ms)
     log_info("event=waits_for_node request_id=%s model=%s waited_ms=%lld why=\"%s\"",
              request->request_id, names_text(&router->names, request->model).ptr,
              (long long)(now_ms - request->first_seen_ms), why);
+    publish_wait(router, request, why);
 }
 
 static void sweep_requests(struct router *router, int64_t now_ms)

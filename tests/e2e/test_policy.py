@@ -5,6 +5,7 @@ import json
 import pytest
 
 from cluster import CHAT, OTHER, SLOW_CHAT, wait_until
+from ctl import ctl
 
 SLOW_LOAD = "qwen2.5:0.5b,load=30s,gen_tps=2000,prompt_tps=100000,tokens=12"
 MODEL, ANOTHER = "gemma3:1b", "qwen2.5:0.5b"
@@ -169,6 +170,22 @@ def test_every_decision_explains_itself(cluster):
     for node in {"pi-1", "pi-2", "pi-3"} - {reply.node}:
         assert node in why, why
     assert len(why) <= 767
+
+
+def test_who_waits_for_a_node_is_told_why_after_ten_seconds(cluster):
+    cluster.fleet(2)
+    for node in ("pi-1", "pi-2"):
+        cluster.control(op="drain", node=node)
+        wait_until(lambda: cluster.db.sismember(cluster.keys.drained, node), "it is drained")
+    cluster.wait_routers_look()
+    request_id = cluster.submit(prompt="hi")
+    waits = wait_until(lambda: cluster.events(event="waits", request_id=request_id), "it is told", 20)
+    assert len(waits) == 1 and waits[0]["router"] == "router-1"
+    assert waits[0]["why"] == "waits: no node can take it now; others: pi-1 drained, pi-2 drained"
+    assert f"event=waits_for_node request_id={request_id}" in cluster.daemon("router-1").log
+    assert "pi-1 drained, pi-2 drained" in ctl(cluster, "explain", request_id).out.replace("\n", " ")
+    cluster.control(op="undrain", node="pi-2")
+    assert cluster.read_reply(request_id).node == "pi-2"
 
 
 @pytest.mark.parametrize("policy", ["chwbl", "chwbl_prefix", "least_in_flight", "first_resident"])

@@ -200,6 +200,9 @@ static void test_a_life_in_order(void **state)
     add(LIFE_EVENT,
         "[['1795553477000-0',['event','queued','request_id','r1','model','gemma3:1b','router',"
         "'router-1']],['1795553477001-0',['event','queued','request_id','other']],"
+        "['1795553477002-0',['event','waits','request_id','r1','model','gemma3:1b','router',"
+        "'router-2','why','waits: no node can take it now; others: pi-1 drained, pi-2 without the "
+        "model']],"
         "['1795553477003-1',['event','routed','request_id','r1','node','pi-1','attempt','1','model'"
         ","
         "'gemma3:1b','router','router-1','why','answers in 4.2 s (waits 0, loads 3.1 s; generates "
@@ -214,7 +217,7 @@ static void test_a_life_in_order(void **state)
     life_sort(&life);
     assert_true(life_is_known(&life));
     assert_false(life_is_open(&life));
-    assert_int_equal(life.n, 8);
+    assert_int_equal(life.n, 9);
     life_text(&life, NULL, 80, false, &out);
     screen_check(&out, 0, 80);
     golden_check("explain.txt", &out);

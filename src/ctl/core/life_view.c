@@ -104,8 +104,12 @@ static void add_words(const struct life_step *step, size_t width, struct buf *ou
     struct buf words;
 
     text_fixed(&words, bytes, sizeof bytes);
-    bool is_decision = step->source == LIFE_EVENT && span_is(what_of(step), "routed");
-    if (is_decision) {
+    bool is_routed = step->source == LIFE_EVENT && span_is(what_of(step), "routed");
+    bool is_wait = step->source == LIFE_EVENT && span_is(what_of(step), "waits");
+    if (is_wait) {
+        (void)buf_add_str(&words, "by ");
+        (void)text_add(&words, view_field(step->fields, "router"), NODE_ID_MAX);
+    } else if (is_routed) {
         (void)buf_add_str(&words, "to ");
         (void)text_add(&words, view_field(step->fields, "node"), NODE_ID_MAX);
         (void)buf_add_fmt(&words, ", attempt %" PRId64 ", by ",
@@ -125,7 +129,7 @@ static void add_words(const struct life_step *step, size_t width, struct buf *ou
         add_error(step->fields, &words);
     }
     text_wrap(out, buf_span(&words), WORDS_COL, WORDS_COL, width);
-    if (is_decision)
+    if (is_routed || is_wait)
         add_reasons(view_field(step->fields, "why"), width, out);
 }
 
