@@ -185,8 +185,10 @@ def test_a_repeated_callback_is_answered_nowhere_or_refused(fleet):
 
 
 def test_what_ollama_refuses_with_400_is_invalid_request(cluster):
-    sims = cluster.fleet(2)
-    for sim in sims:
+    sims = [cluster.sim(), cluster.sim()]
+    cluster.router(placement="no")  # a model loaded ahead of need is a question to Ollama too
+    for i, sim in enumerate(sims, 1):
+        cluster.worker(f"pi-{i}", sim)
         sim.fault("status=notools400")
     reply = cluster.ask(prompt="hi", metadata="m")
     assert reply.code == "invalid_request" and "does not support tools" in reply.error

@@ -162,7 +162,8 @@ class Soak:
     def heaps(self):
         """Beside the whole: what malloc holds, and the backlog, which a router's window holds."""
         for router in self.stand.routers:
-            second, last, grown = self.row(router.name, "heap", HEAP_MAX_KIB)
+            limit = HEAP_MAX_KIB * max(1, self.options.growth / 2)  # short runs: as for the whole
+            second, last, grown = self.row(router.name, "heap", limit)
             print(f"{router.name}: malloc holds {second:.0f} -> {last:.0f} KiB ({grown})")
         third = self.seconds / 3
         most = [max([told["open"] for told in self.lines if third * i <= told["ms"] / 1000 < third * (i + 1)],
