@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 import time
+from statistics import median
 
 from stand import MODEL, Stand, Watch, last_line, mean
 
@@ -148,9 +149,11 @@ class Soak:
 
     # --- the account ---
 
+    def thirds(self, name, what, i):
+        return self.watch.between((name, what), self.seconds * i / 3, self.seconds * (i + 1) / 3)
+
     def row(self, name, what, limit):
-        second = mean(self.watch.between((name, what), self.seconds / 3, self.seconds * 2 / 3))
-        last = mean(self.watch.between((name, what), self.seconds * 2 / 3, self.seconds))
+        second, last = mean(self.thirds(name, what, 1)), mean(self.thirds(name, what, 2))
         if second is None or last is None:
             self.faults.append(f"{name}: too few samples; it needs a longer run")
             return second or 0, last or 0, "?"
@@ -164,7 +167,9 @@ class Soak:
         for router in self.stand.routers:
             limit = HEAP_MAX_KIB * max(1, self.options.growth / 2)  # short runs: as for the whole
             second, last, grown = self.row(router.name, "heap", limit)
-            print(f"{router.name}: malloc holds {second:.0f} -> {last:.0f} KiB ({grown})")
+            typical = [median(self.thirds(router.name, "rss", i) or [0]) for i in (1, 2)]
+            print(f"{router.name}: median {typical[0]:.0f} -> {typical[1]:.0f} KiB; "
+                  f"malloc holds {second:.0f} -> {last:.0f} KiB ({grown})")
         third = self.seconds / 3
         most = [max([told["open"] for told in self.lines if third * i <= told["ms"] / 1000 < third * (i + 1)],
                     default=0) for i in range(3)]
