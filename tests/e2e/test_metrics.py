@@ -5,6 +5,7 @@ import json
 import os
 import re
 import socket
+import time
 import urllib.parse
 
 import pytest
@@ -192,6 +193,75 @@ def test_an_end_that_redis_did_not_take_is_counted(cluster):
     assert refused(other) == 0
     assert f"event=job_done request_id={request} " in cluster.daemon(node).log
     assert page(router).value("orion_requests_total", **DONE) == 1
+
+
+def test_what_waits_outside_the_window_and_what_is_on_a_node_are_seen(cluster):
+    router = cluster.router(http_listen=ANY_PORT, window=2)
+    cluster.worker("pi-1", cluster.sim(SLOW_CHAT))
+
+    def value(name, **labels):
+        return page(router).value(name, **labels)
+
+    asked = [cluster.submit()]
+    cluster.wait_running(asked[0])
+    asked += [cluster.submit() for _ in range(6)]
+    wait_until(lambda: value("orion_queue_parked") == 4, "four have no room in the window")
+    wait_until(lambda: value("orion_queue_stream_length") == 6, "the next heartbeat counts them", 15)
+    assert value("orion_node_in_flight", node="pi-1") == 1
+    for request in asked:
+        cluster.cancel(request)
+        cluster.read_reply(request)
+    wait_until(lambda: value("orion_queue_parked") == 0, "none is left")
+
+
+def test_a_prompt_from_the_prefix_cache_is_counted(cluster):
+    router = cluster.router(http_listen=ANY_PORT)
+    cluster.worker("pi-1", cluster.sim("gemma3:1b,load=1ms,gen_tps=1e6,prompt_tps=200,tokens=5"))
+    words = " ".join(f"word{i}" for i in range(40))
+    for i in range(4):
+        cluster.ask(prompt=f"{i} {words}")
+    assert page(router).value("orion_cache_hits_total") == 0
+    cluster.ask(prompt=f"3 {words}")
+    wait_until(lambda: page(router).value("orion_cache_hits_total", model="gemma3:1b") == 1,
+               "the hit is counted")
+
+
+def test_what_redis_refuses_is_counted(cluster):
+    router = cluster.router(http_listen=ANY_PORT, node_late="30s", node_lost="60s")
+    worker = cluster.worker("pi-1", cluster.sim(SLOW_CHAT))
+
+    def value(name, **labels):
+        return page(router).value(name, **labels)
+
+    # The node is full by Redis' own view, of which its last heartbeat told nothing.
+    worker.freeze()
+    for _ in range(4):
+        cluster.db.xadd(cluster.keys.node("pi-1"), {"x": "y"})
+    waiting = cluster.submit()
+    wait_until(lambda: value("orion_moves_refused_total", why="full"), "the move is refused")
+    assert value("orion_node_silent_seconds", node="pi-1") > 0
+    worker.thaw()
+    cluster.cancel(waiting)
+    cluster.read_reply(waiting)
+    # A key of another type in the place of one of ours.
+    cluster.db.delete(cluster.keys.routers)
+    cluster.db.set(cluster.keys.routers, "x")
+    wait_until(lambda: value("orion_redis_errors_total"), "the error is counted", 15)
+    cluster.db.delete(cluster.keys.routers)
+
+
+def test_the_figures_of_the_process_are_its_own(cluster):
+    router = cluster.router(http_listen=ANY_PORT)
+    cluster.worker("pi-1", cluster.sim()).root.set(throttled=0x2)
+    wait_until(lambda: page(router).value("orion_node_frequency_capped", node="pi-1") == 1, "capped")
+    found = page(router)
+    assert found.value("orion_build_info", router="router-1") == 1
+    assert 0 <= found.value("orion_redis_round_trip_seconds") < 10
+    assert abs(found.value("process_start_time_seconds") - time.time()) < 120 * SLOW
+    assert found.value("process_cpu_seconds_total") > 0
+    assert abs(found.value("process_resident_memory_bytes") / 2**20 - router.rss_mib()) < 50
+    assert abs(found.value("process_open_fds") - router.fds()) <= 2  # this connection
+    assert found.value("process_max_fds") >= found.value("process_open_fds")
 
 
 def test_a_thousand_nodes_do_not_make_a_page_without_end(cluster):

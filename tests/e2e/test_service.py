@@ -77,6 +77,20 @@ def test_the_router_is_ready_when_redis_is_and_says_what_it_waits_for(new_cluste
     systemd.close()
 
 
+@pytest.mark.parametrize("program", ["router", "worker"])
+def test_ready_also_means_that_the_scripts_are_loaded(new_cluster, tmp_path, program):
+    cluster, systemd = new_cluster(users=False), Manager(str(tmp_path / "notify"))
+    cluster.db.execute_command("ACL", "SETUSER", "default", "-script", "-eval", "-evalsha")
+    make = {"router": lambda: cluster.new_router(env=systemd.env),
+            "worker": lambda: cluster.new_worker("pi-1", cluster.sim(), env=systemd.env)}[program]
+    daemon = make().start()
+    wait_until(lambda: "event=script_refused" in daemon.log, "it has tried")
+    stays_true(lambda: not systemd.heard("READY=1"), "it is not ready", 1)
+    cluster.db.execute_command("ACL", "SETUSER", "default", "+@all")
+    wait_until(lambda: systemd.heard("READY=1"), "READY", 15)
+    systemd.close()
+
+
 def test_the_routers_status_tells_the_fleet_and_the_queue(cluster, manager):
     systemd, sim = manager("router"), cluster.sim(SLOW_CHAT)
     cluster.router(env=systemd.env)

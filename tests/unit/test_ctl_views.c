@@ -155,7 +155,7 @@ static void test_lines_of_events(void **state)
          "20:51:17.000 failed           r1 on pi-1, c: e\n"},
         {"['event','preload','node','pi-1','gain','3','\\u001bx','y']",
          "20:51:17.000 preload          on pi-1 gain=3 ?x=y\n"},
-        {"[]", "20:51:17.000                  \n"},
+        {"[]", "20:51:17.000                 \n"},
     };
 
     (void)state;

@@ -168,11 +168,11 @@ void happening_line(struct span id, const struct redisReply *fields, size_t widt
     text_fixed(&line, bytes, sizeof bytes);
     add(&line, " ", request);
     add(&line, " ", view_field(fields, "model"));
-    (void)buf_add_str(&line, " ");
     struct buf words;
     char more[3 * VALUE_MAX];
     text_fixed(&words, more, sizeof more);
     happening_words(fields, &words);
+    (void)buf_add_str(&line, words.len > 0 ? " " : "");
     (void)buf_add_span(&line, buf_span(&words));
     size_t room = width == TEXT_NO_LIMIT ? TEXT_NO_LIMIT : width > 29 ? width - 29 : 1;
     (void)text_add(out, buf_span(&line), room);
