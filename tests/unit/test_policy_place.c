@@ -244,9 +244,10 @@ static void each_way_of_waiting_has_its_sentence(void **state)
         const char *words;
     } rows[] = {
         {POLICY_FOR_HOME, 1, "waits: its conversation is on pi-1, which is busy and worth waiting"},
-        {POLICY_FOR_COOLER, 0, "waits: pi-0 is free but too warm to be given work lightly"},
+        {POLICY_FOR_COOLER, 0, "waits: pi-0 is free but throttled by its firmware"},
         {POLICY_FOR_HOLDER, POLICY_NONE, "waits: a node with the model will be free sooner"},
-        {POLICY_FOR_FASTER, POLICY_NONE, "waits: a faster board with the model is busy"},
+        {POLICY_FOR_FASTER, POLICY_NONE,
+         "waits: a node with the model, on a faster or cooler board, is busy"},
         {POLICY_FOR_NODE, POLICY_NONE, "waits: no node can take it now"},
     };
     struct fix f;

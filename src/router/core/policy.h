@@ -237,9 +237,9 @@ enum policy_reason {
     POLICY_BY_PULL_SWAP,  /* MOVE: likewise, and worth loading its model */
     POLICY_BY_RULE,       /* MOVE: what one of the simple policies says */
     POLICY_FOR_HOME,      /* KEEP: its home is busy, and worth waiting for */
-    POLICY_FOR_COOLER,    /* KEEP: the only free node is resting, a cooler one is free soon */
+    POLICY_FOR_COOLER,    /* KEEP: the only free node is throttled, another one is free soon */
     POLICY_FOR_HOLDER, /* KEEP: a node with the model is free sooner than another could load it */
-    POLICY_FOR_FASTER, /* KEEP: a busy holder on a faster board is done sooner than the free one */
+    POLICY_FOR_FASTER, /* KEEP: a busy holder is done with it sooner than the free one */
     POLICY_FOR_NODE,   /* KEEP: no node may take it now */
     POLICY_BY_DEMAND,  /* PRELOAD */
     POLICY_REASON_COUNT

@@ -44,9 +44,8 @@
 #define SAMPLE_HOLDERS    6    /* free holders looked at; 12 changes nothing measurable: sweep */
 #define SAMPLE_OTHERS     16   /* free nodes without the model looked at */
 
-#define FASTER_SPEED      1.5  /* a board this much faster is worth waiting for ... */
-#define FASTER_SHARE      0.9  /* ... if the request is done in this share of the time ... */
-#define FASTER_MARGIN_S   1.0  /* ... and sooner by this; P99 of a Pi 4/Pi 5 fleet -13 %: sweep */
+#define FASTER_SHARE      0.9  /* a busy holder (a faster board, a cooler one) is worth waiting */
+#define FASTER_MARGIN_S   1.0  /* for if the request is done in this share of the time, less this */
 #define FASTER_PATIENCE_S 60.0 /* nobody is put off for longer */
 
 /* --- placement ---------------------------------------------------------------------------------
@@ -61,20 +60,32 @@
 #define PLACE_LAST_GUARD 1000.0 /* no preload takes the last holder of a model in use: sweep */
 #define PLACE_LAST_SHARE 4.0    /* ... or this often what its requests would wait for a load */
 #define PLACE_WARM       8.0 /* conversations that a preload would cut off count this often: sweep */
-#define PLACE_DUTY_SHARE 0.9   /* a node that must rest gives that much less of the gain */
-#define PLACE_LOAD_SHARE 0.002 /* of equal nodes the one that loads faster */
-#define RETRY_HEADS      4     /* requests of each model looked at again every POLICY_TICK_MS */
-#define PRELOAD_SLACK    2.0   /* a preload is given up after so many of the expected times ... */
-#define PRELOAD_BEGIN_MS 12000 /* a node has begun, and said so in a heartbeat, by then */
-#define PRELOAD_SLACK_MS 60000 /* ... and this */
+#define PLACE_SOON_SHARE                                                                           \
+    0.3 /* of gain and loss: what the busy holders of now make likely, not demand alone. TTFT P90  \
+           -2 % at 50 % load, cold starts at 65 % 0.9 -> 0.2 %: sweep */
+#define PLACE_SOON_HOLDERS 60  /* more holders than this even out: the mean alone counts */
+#define PLACE_SLOW_SPEED   1.5 /* a board this much slower than others that have the model ... */
+#define PLACE_SLOW_WAIT                                                                            \
+    12.0 /* ... gets it only if the mean wait is this many services: who goes there takes that     \
+            much longer. P99 of a Pi 4/Pi 5 fleet -9 %: sweep */
+#define PLACE_FAST_MEMORY 0.98  /* per round: the fastest board that a sample has shown */
+#define PLACE_DUTY_SHARE  0.9   /* a node that must rest gives that much less of the gain */
+#define PLACE_LOAD_SHARE  0.002 /* of equal nodes the one that loads faster */
+#define RETRY_HEADS       4     /* requests of each model looked at again every POLICY_TICK_MS */
+#define PRELOAD_SLACK     2.0   /* a preload is given up after so many of the expected times ... */
+#define PRELOAD_BEGIN_MS  12000 /* a node has begun, and said so in a heartbeat, by then */
+#define PRELOAD_SLACK_MS  60000 /* ... and this */
 
 /* --- homes -------------------------------------------------------------------------------------
  */
 
-#define RETURN_CHANCE      0.7    /* a conversation goes on; mean 3.5 turns: traces */
-#define RETURN_SILENCE_S   90.0   /* ... ever less likely; think time median 25 s */
-#define CHANCE_AGE_MS      2000   /* the chance is calculated anew so often */
-#define COLLIDE_S          40.0   /* a job this long meets a returning conversation with 63 % */
+#define RETURN_CHANCE  0.71    /* a conversation goes on; mean 3.5 turns: traces */
+#define RETURN_HALF_MS 45000.0 /* silence after which that is half: think time, median 24 s, is */
+                               /* log-normal; Bayes on 1 / (1 + (t / median)^2) for its tail */
+#define HOME_BUSY_PRICE                                                                            \
+    1.5 /* a second of a node's work costs others this often its share of busy nodes: P50 at 65 %  \
+           load -5 %, TTFT P90 at 75 % -9 %: sweep */
+#define COLLIDE_S          30.0   /* a job this long meets a returning conversation with 50 % */
 #define COLLIDE_SHARE      0.5    /* which then waits half of it, or goes elsewhere */
 #define SESSION_TTL_MS     600000 /* a conversation silent this long has no home */
 #define WARM_UNKNOWN_SHARE 0.8    /* of a prompt, if only the fact is known that it is warm */
@@ -89,7 +100,7 @@
 #define HEAT_SLOW_SPAN_C  6.0   /* ... up to here */
 #define HEAT_REST_C       78.5  /* a node rests from here ... */
 #define HEAT_BACK_C       73.0  /* ... until here: more than the 3 C that load makes in one beat */
-#define HEAT_PATIENCE_MS  25000 /* a request waits this long for a cooler node */
+#define HEAT_PATIENCE_MS  25000 /* a request waits this long if a free node is throttled */
 #define HEAT_DUTY_C       78.0  /* a node's duty is what keeps it below this */
 #define HEAT_DUTY_MIN     0.15
 #define HEAT_JUMP_C       10.0  /* the die's rise within seconds of work, until measured */

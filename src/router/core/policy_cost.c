@@ -34,24 +34,23 @@ void policy_want_fill(struct policy *policy, uint32_t request, int64_t now_ms,
 /* --- S and Theta
  * ---------------------------------------------------------------------------------- */
 
+/* Most of what is warm is neither, so that is asked first. No conversation is number 0. */
 static double cached_tokens(const struct policy *policy, const struct policy_want *want,
                             const struct policy_pair *pair)
 {
     const struct policy_node *node = &policy->nodes[pair->node];
+    const struct policy_warm *end = node->warm + node->warm_n;
     double shared = 0.0;
 
     if (!policy->settings.homes || !pair->is_in[PAIRS_RESIDENT])
         return 0.0;
-    for (uint32_t i = 0; i < node->warm_n; i++) {
-        const struct policy_warm *warm = &node->warm[i];
-        if (warm->model != pair->model)
-            continue;
-        if (want->session != 0 && warm->session == want->session) {
+    for (const struct policy_warm *warm = node->warm; warm < end; warm++) {
+        if (warm->session == want->session && warm->model == pair->model) {
             double tokens =
                 warm->tokens >= 0.0 ? warm->tokens : WARM_UNKNOWN_SHARE * want->prompt_tokens;
             return policy_min(want->prompt_tokens - 1.0, tokens);
         }
-        if (want->prefix != 0 && warm->prefix == want->prefix)
+        if (warm->prefix == want->prefix && want->prefix != 0 && warm->model == pair->model)
             shared = want->prefix_tokens;
     }
     return policy_min(want->prompt_tokens - 1.0, shared);
@@ -116,8 +115,8 @@ double policy_residual(const struct policy_node *node, int64_t now_ms)
 /* --- waiting for a holder
  * --------------------------------------------------------------------------- */
 
-/* Until one of the model's holders is free. A free one that rests does not count: it is there only
- * for those who cannot wait. */
+/* Until one of the model's holders is free. A free one that is throttled does not count: it is
+ * there only for those who cannot wait. */
 static double first_free(struct policy *policy, uint32_t model, uint32_t except, int64_t now_ms)
 {
     uint32_t sample[SAMPLE_HOLDERS];
@@ -129,7 +128,7 @@ static double first_free(struct policy *policy, uint32_t model, uint32_t except,
         const struct policy_pair *pair = &policy->pairs[sample[i]];
         const struct policy_node *node = &policy->nodes[pair->node];
         if (pair->node == except || !policy_pair_usable(policy, pair) ||
-            (node->heat.is_resting && node->is_open))
+            (node->heat.is_throttled && node->is_open))
             continue;
         least = policy_min(least, policy_residual(node, now_ms));
     }
@@ -264,32 +263,34 @@ double policy_collision(const struct policy *policy, uint32_t pair, double servi
                         int64_t now_ms)
 {
     const struct policy_pair *p = &policy->pairs[pair];
-    struct policy_node *node = &policy->nodes[p->node];
-    double meets = 1.0 - policy_exp_neg(service_s / COLLIDE_S), sum = 0.0;
-    bool is_full = policy_warm_is_full(node);
+    const struct policy_node *node = &policy->nodes[p->node];
+    const struct policy_warm *warm = node->warm, *end = warm + node->warm_n;
+    double delayed = service_s * COLLIDE_SHARE, sum = 0.0, lost = 0.0;
 
-    if (!policy->settings.homes)
+    if (!policy->settings.homes || warm == end)
         return 0.0;
-    for (uint32_t i = 0; i < node->warm_n; i++) {
-        double chance = policy_warm_chance(&node->warm[i], now_ms);
-        double again = policy_max(0.0, node->warm[i].tokens) / p->prompt_tps;
-        sum += is_full && i == 0 ? chance * again
-                                 : chance * meets * policy_min(again, service_s * COLLIDE_SHARE);
+    if (node->warm_n >= node->warm_max) {
+        lost = policy_warm_chance(warm, now_ms) * policy_max(0.0, warm->tokens) / p->prompt_tps;
+        warm++;
     }
-    return sum;
+    for (; warm < end; warm++) {
+        double again = policy_min(policy_max(0.0, warm->tokens) / p->prompt_tps, delayed);
+        sum += policy_warm_chance(warm, now_ms) * again;
+    }
+    return lost + sum * (service_s / (service_s + COLLIDE_S));
 }
 
 /* What comes back finds its cache gone: seconds. */
 double policy_warm_value(const struct policy *policy, uint32_t pair, int64_t now_ms)
 {
     const struct policy_pair *p = &policy->pairs[pair];
-    struct policy_node *node = &policy->nodes[p->node];
+    const struct policy_node *node = &policy->nodes[p->node];
     double sum = 0.0;
 
     if (!policy->settings.homes)
         return 0.0;
     for (uint32_t i = 0; i < node->warm_n; i++) {
-        struct policy_warm *warm = &node->warm[i];
+        const struct policy_warm *warm = &node->warm[i];
         if (warm->is_home && warm->model == p->model)
             sum += policy_warm_chance(warm, now_ms) * policy_max(0.0, warm->tokens) / p->prompt_tps;
     }

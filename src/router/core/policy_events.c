@@ -150,7 +150,7 @@ bool policy_heard(struct policy *policy, uint32_t node, const struct policy_hear
     n->speed = policy_board_speed(heard->board);
     n->ram_bytes = (double)heard->ram_bytes;
     n->ram_permille = heard->ram_permille;
-    n->sessions_max = heard->sessions_max;
+    policy_warm_max_set(n, heard->sessions_max);
     all = take_installed(policy, node, heard);
     if (heard->measured_ms != n->heat.now_ms)
         policy_duty_set(policy, node, policy_heat_read(&n->heat, heard, n->busy_since_ms));
@@ -297,12 +297,11 @@ void policy_demand(struct policy *policy, uint32_t model, int64_t now_ms)
 }
 
 uint32_t policy_go(struct policy *policy, const struct policy_want *want, uint32_t pair,
-                   int64_t now_ms)
+                   const struct policy_cost *cost, int64_t now_ms)
 {
     const struct policy_pair *p = &policy->pairs[pair];
     struct policy_node *n = &policy->nodes[p->node];
-    struct policy_cost cost;
-    double seconds = policy_load_time(policy, p) + policy_service(policy, want, pair, &cost);
+    double seconds = policy_load_time(policy, p) + cost->service_s + cost->heat_s;
     double output_s = policy_min(seconds, want->output_tokens / p->gen_tps);
     uint32_t evicted[POLICY_RESIDENT_MAX] = {POLICY_NONE};
     bool loads = !p->is_in[PAIRS_RESIDENT];

@@ -161,9 +161,9 @@ double policy_heat_factor(const struct policy *policy, const struct policy_node 
 
     if (heat->now_ms == INT64_MIN)
         return capped;
+    if (heat->now_c + heat->jump_c <= HEAT_PRICE_C && heat->tss_c <= HEAT_PRICE_C)
+        return capped; /* cool, busy or not: most are */
     double begin_c = policy_heat_equal(heat, node->busy_since_ms), end_c = begin_c;
-    if (begin_c <= HEAT_PRICE_C && heat->tss_c <= HEAT_PRICE_C)
-        return capped;
     if (heat->tss_c > begin_c)
         end_c += (heat->tss_c - begin_c) * (1.0 - policy_exp_neg(work_s / heat->tau_s));
     double middle_c = 0.5 * (begin_c + end_c);

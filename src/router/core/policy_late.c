@@ -97,7 +97,7 @@ static bool move(struct policy *policy, const struct policy_want *want,
     ret->node = chosen->node;
     ret->cost = chosen->cost;
     ret->again = policy_has_failed_it(policy, want, ret->node);
-    ret->evict = policy_go(policy, want, chosen->pair, now_ms);
+    ret->evict = policy_go(policy, want, chosen->pair, &chosen->cost, now_ms);
     return true;
 }
 
@@ -155,12 +155,13 @@ static void enter_holders(struct policy *policy, const struct policy_want *want,
     }
 }
 
-/* Is it better to wait for the busy home than to be served elsewhere in `other_s`? */
+/* Is it better to wait for the busy home than to be served elsewhere in `other_s`? Elsewhere a node
+ * works longer: the busier the fleet is, the more others lose by that. */
 bool policy_home_pays(struct policy *policy, const struct policy_want *want, double other_s,
                       int64_t now_ms, struct policy_cost *ret)
 {
     uint32_t pair;
-    double service;
+    double service, price;
 
     if (want->home == POLICY_NONE || policy->nodes[want->home].is_open ||
         policy_is_barred(policy, want, want->home))
@@ -170,7 +171,8 @@ bool policy_home_pays(struct policy *policy, const struct policy_want *want, dou
         return false;
     service = policy_service(policy, want, pair, ret);
     ret->wait_s = policy_home_wait(policy, want, want->home, now_ms);
-    return ret->wait_s + service < policy->home_share * other_s;
+    price = HOME_BUSY_PRICE * (1.0 - (double)policy->idle.n / (double)policy->nodes_n);
+    return ret->wait_s + service < policy->home_share * (other_s + (other_s - service) * price);
 }
 
 static bool has_patience(const struct policy_want *want)
@@ -178,18 +180,20 @@ static bool has_patience(const struct policy_want *want)
     return want->age_s < (double)HEAT_PATIENCE_MS / 1000.0;
 }
 
-/* The best free node rests; is a cooler one that has the model free soon enough? */
+/* The firmware throttles the best free node; is another one that has the model free soon enough? */
 bool policy_cooler_pays(struct policy *policy, const struct policy_want *want, uint32_t node,
-                        double service, int64_t now_ms)
+                        uint32_t position, double service, int64_t now_ms)
 {
     const struct policy_model *m = &policy->models[want->model];
 
-    return policy->nodes[node].heat.is_resting && has_patience(want) &&
-           policy_wait(policy, want->model, 0, node, now_ms) + policy_service_mean(m) < service;
+    return policy->nodes[node].heat.is_throttled && has_patience(want) &&
+           policy_wait(policy, want->model, position, node, now_ms) + policy_service_mean(m) <
+               service;
 }
 
-/* A holder that is busy now, but on so much faster a board that the request is done sooner there.
- * Those that wait before it count; nobody is put off for longer than FASTER_PATIENCE_S. */
+/* A holder that is busy now, but where the request is done sooner all the same: a faster board, a
+ * cooler one. Those that wait before it count; nobody is put off for longer than FASTER_PATIENCE_S.
+ * An operator's order of preference is kept. */
 bool policy_faster_pays(struct policy *policy, const struct policy_want *want, uint32_t free_pair,
                         uint32_t position, double service, int64_t now_ms)
 {
@@ -210,8 +214,8 @@ bool policy_faster_pays(struct policy *policy, const struct policy_want *want, u
         const struct policy_pair *pair = &policy->pairs[sample[i]];
         const struct policy_node *node = &policy->nodes[pair->node];
         struct policy_cost cost;
-        if (pair->gen_tps < FASTER_SPEED * policy->pairs[free_pair].gen_tps || node->is_open ||
-            node->loading != POLICY_NONE || !policy_pair_usable(policy, pair))
+        if (node->is_open || node->loading != POLICY_NONE || !policy_pair_usable(policy, pair) ||
+            pair->place > policy->pairs[free_pair].place)
             continue;
         double wait = policy_residual(node, now_ms);
         if (wait < limit && wait + policy_service(policy, want, sample[i], &cost) < limit)
@@ -234,7 +238,7 @@ static bool match_holder(struct policy *policy, const struct policy_want *want,
                              ret->cost.service_s + ret->cost.heat_s);
         return keep(policy, want, want->home, POLICY_FOR_HOME, ret);
     }
-    if (policy_cooler_pays(policy, want, node, service, now_ms))
+    if (policy_cooler_pays(policy, want, node, position, service, now_ms))
         return keep(policy, want, node, POLICY_FOR_COOLER, ret);
     if (policy_faster_pays(policy, want, best->pair, position, service, now_ms))
         return keep(policy, want, POLICY_NONE, POLICY_FOR_FASTER, ret);

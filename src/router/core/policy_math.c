@@ -3,12 +3,14 @@
 #include <assert.h>
 #include <string.h>
 
-#define STEPS      64                   /* of the table: 2^(-i/64) */
-#define PER_STEP   92.332482616893657   /* 64 log2 e */
-#define STEP_LN    0.010830424696249145 /* ln 2 / 64 */
-#define EXP_ZERO   700.0
-#define POWER_BIAS 1023
-#define POWER_BITS 52
+#define STEPS         64                   /* of the table: 2^(-i/64) */
+#define PER_STEP      92.332482616893657   /* 64 log2 e */
+#define STEP_LN       0.010830424696249145 /* ln 2 / 64 */
+#define EXP_ZERO      700.0
+#define POWER_BIAS    1023
+#define POWER_BITS    52
+
+#define SOON_BUSY_MAX 256
 
 /* clang-format off */
 static const double table[STEPS] = {
@@ -75,4 +77,41 @@ double policy_erlang_wait(uint32_t servers, double a)
     if (a < edge)
         return erlang_stable(servers, a);
     return erlang_stable(servers, edge) + (a - edge) * POLICY_OVERLOAD_SLOPE;
+}
+
+/* Chances of N = 0 to top. */
+static void soon_chances(uint32_t top, uint32_t busy, double stay, double arrivals, double *chances)
+{
+    chances[0] = policy_exp_neg(arrivals);
+    for (uint32_t n = 1; n <= top; n++)
+        chances[n] = chances[n - 1] * arrivals / (double)n;
+    for (uint32_t i = 0; i < busy; i++) {
+        for (uint32_t n = top; n > 0; n--)
+            chances[n] = chances[n] * (1.0 - stay) + chances[n - 1] * stay;
+        chances[0] *= 1.0 - stay;
+    }
+}
+
+/* E[max(0, N - k + 1)] = E[N] - k + 1 + the sum of (k - 1 - n) P(n) over n < k - 1. */
+void policy_soon_waits(uint32_t servers, uint32_t busy, double stay, double arrivals,
+                       double ret_waits[3])
+{
+    double chances[POLICY_SOON_MAX + 1], mean;
+
+    assert(servers <= POLICY_SOON_MAX);
+    busy = busy < SOON_BUSY_MAX ? busy : SOON_BUSY_MAX;
+    mean = (double)busy * stay + arrivals;
+    soon_chances(servers, busy, stay, arrivals, chances);
+    for (uint32_t i = 0; i < 3; i++) {
+        uint32_t k = servers + i;
+        double above;
+
+        if (k <= 1)
+            continue;
+        k--;
+        above = mean - (double)k + 1.0;
+        for (uint32_t n = 0; n + 1 < k; n++)
+            above += (double)(k - 1 - n) * chances[n];
+        ret_waits[i] += policy_max(0.0, above) / (double)k;
+    }
 }

@@ -28,6 +28,18 @@ double policy_exp_neg(double x);
 #define POLICY_OVERLOAD_SLOPE 2.0
 double policy_erlang_wait(uint32_t servers, double a);
 
+/*
+ * How a queue goes on from now on: `busy` requests are served or wait, services last exponentially
+ * long, and `arrivals` more have come at a moment when each of the present ones is still there with
+ * chance `stay`. Then N, the number there, is Binomial(busy, stay) + Poisson(arrivals) (M/G/inf),
+ * and who comes waits (N - k + 1) / k services for one of k servers if N >= k. Adds the mean of
+ * that for k = servers - 1, servers and servers + 1 to ret_waits[0 to 2], where k > 0; servers up
+ * to POLICY_SOON_MAX; of more than 256 busy 256 count. O(servers * busy).
+ */
+#define POLICY_SOON_MAX 62
+void policy_soon_waits(uint32_t servers, uint32_t busy, double stay, double arrivals,
+                       double ret_waits[3]);
+
 static inline double policy_min(double a, double b)
 {
     return a < b ? a : b;

@@ -3,15 +3,81 @@
 
 #include "policy_private.h"
 
+/* --- what the next minute brings
+ * ------------------------------------------------------------------- */
+
+#define SOON_TIMES 3
+static const double soon_times_s[SOON_TIMES] = {5.0, 20.0, 50.0};
+
+/* Holders that may work, and requests that are served there or wait. A node that loads the model is
+ * free soon. */
+static uint32_t holders_of(const struct policy *policy, uint32_t model, uint32_t *ret_busy)
+{
+    const struct policy_links links = policy_pair_links(policy, PAIRS_RESIDENT);
+    uint32_t holders = 0, i = policy->models[model].list[PAIRS_RESIDENT].head;
+
+    *ret_busy = window_model_count(policy->window, model);
+    for (; i != POLICY_NONE; i = policy_list_next(links, i)) {
+        const struct policy_pair *pair = &policy->pairs[i];
+        if (!policy_pair_usable(policy, pair))
+            continue;
+        holders++;
+        *ret_busy += !pair->is_in[PAIRS_OPEN] && policy->nodes[pair->node].loading != i;
+    }
+    return holders;
+}
+
+/* Demand and the number of holders tell the mean wait; how many of them are busy now tells whether
+ * the next requests will find one. */
+static void soon_fill(struct policy *policy, uint32_t model, int64_t now_ms)
+{
+    struct policy_model *m = &policy->models[model];
+    double service_s = policy_service_mean(m), waits[3] = {0.0, 0.0, 0.0};
+    double offered = policy_demand_now(policy, m, now_ms) * service_s;
+    uint32_t busy, holders;
+
+    m->soon[0] = m->soon[1] = m->soon[2] = 0.0;
+    if (m->list[PAIRS_RESIDENT].n > PLACE_SOON_HOLDERS)
+        return;
+    holders = holders_of(policy, model, &busy);
+    for (uint32_t i = 0; i < SOON_TIMES; i++) {
+        double stay = policy_exp_neg(soon_times_s[i] / service_s);
+        policy_soon_waits(holders, busy, stay, offered * (1.0 - stay), waits);
+    }
+    for (uint32_t i = 0; i < 3; i++) {
+        m->soon[i] = holders + i > 1 ? waits[i] * service_s / (double)SOON_TIMES
+                                     : policy_queue_wait(policy, model, 0.0, now_ms);
+    }
+}
+
+/* Both views of a gain or a loss: the mean of a long time, and of the next minute. */
+static double with_soon(double mean_s, double soon_s)
+{
+    return (1.0 - PLACE_SOON_SHARE) * mean_s + PLACE_SOON_SHARE * soon_s;
+}
+
+/* --- gain and loss
+ * --------------------------------------------------------------------------------- */
+
 /* Seconds of waiting saved per second by one more holder. */
 static double gain_of(struct policy *policy, uint32_t model, int64_t now_ms)
 {
     const struct policy_model *m = &policy->models[model];
     double k = policy_replicas(m);
+    double mean_s = policy_queue_wait(policy, model, k, now_ms) -
+                    policy_queue_wait(policy, model, k + 1.0, now_ms);
 
-    return policy_demand_now(policy, m, now_ms) *
-           (policy_queue_wait(policy, model, k, now_ms) -
-            policy_queue_wait(policy, model, k + 1.0, now_ms));
+    return policy_demand_now(policy, m, now_ms) * with_soon(mean_s, m->soon[1] - m->soon[2]);
+}
+
+/* Seconds of waiting per second if this pair goes. */
+static double loss_of_pair(struct policy *policy, uint32_t pair, int64_t now_ms)
+{
+    const struct policy_model *m = &policy->models[policy->pairs[pair].model];
+    double soon_s = policy_max(0.0, m->soon[0] - m->soon[1]);
+
+    return with_soon(policy_replica_loss(policy, pair, now_ms),
+                     policy_demand_now(policy, m, now_ms) * soon_s);
 }
 
 static void model_round(struct policy *policy, uint32_t model, int64_t now_ms)
@@ -20,6 +86,7 @@ static void model_round(struct policy *policy, uint32_t model, int64_t now_ms)
 
     policy_learn_load(policy, model);
     policy_queue_fill(policy, model, policy_replicas(m), now_ms);
+    soon_fill(policy, model, now_ms);
     m->gain = gain_of(policy, model, now_ms);
 }
 
@@ -65,7 +132,7 @@ static double loss_of(struct policy *policy, uint32_t node, uint32_t pair, doubl
 
     for (uint32_t i = 0; i < n; i++) {
         uint32_t model = policy->pairs[evicted[i]].model;
-        double l = policy_replica_loss(policy, evicted[i], now_ms);
+        double l = loss_of_pair(policy, evicted[i], now_ms);
         if (policy->models[model].list[PAIRS_RESIDENT].n <= 1) {
             l = policy_max(PLACE_LAST_GUARD * l,
                            PLACE_LAST_SHARE * last_holder_loss(policy, model, now_ms));
@@ -78,32 +145,51 @@ static double loss_of(struct policy *policy, uint32_t node, uint32_t pair, doubl
            PLACE_WARM * warm / PLACE_HORIZON_S;
 }
 
+/* --- where
+ * --------------------------------------------------------------------------------------- */
+
 struct place {
     uint32_t pair;
     double loss;
 };
 
-/* An operator's order of preference counts before the loss. */
+static bool may_preload(const struct policy *policy, uint32_t node, uint32_t pair)
+{
+    return pair != POLICY_NONE && !policy->pairs[pair].is_in[PAIRS_RESIDENT] &&
+           !policy->nodes[node].heat.is_resting && !policy->nodes[node].is_failing &&
+           policy_pair_usable(policy, &policy->pairs[pair]) &&
+           policy_pair_fits(policy, &policy->pairs[pair]);
+}
+
+/* Others that have the model are so much faster that requests had better wait for them. */
+static bool is_slow(const struct policy *policy, uint32_t node, uint32_t model)
+{
+    return policy->models[model].speed > PLACE_SLOW_SPEED * policy->nodes[node].speed;
+}
+
+/* Slow boards count only if no fast one is free and the wait is long. An operator's order of
+ * preference counts before the loss. */
 static struct place cheapest(struct policy *policy, uint32_t model, double gain, int64_t now_ms)
 {
     uint32_t sample[PLACE_SAMPLE];
     uint32_t n = policy_sample(policy_idle_links(policy), &policy->idle, PLACE_SAMPLE, sample);
-    struct place best = {POLICY_NONE, 0.0};
+    const struct policy_model *m = &policy->models[model];
+    bool takes_slow = policy_queue_wait(policy, model, policy_replicas(m), now_ms) >
+                      PLACE_SLOW_WAIT * policy_service_mean(m);
+    struct place best[2] = {{POLICY_NONE, 0.0}, {POLICY_NONE, 0.0}}; /* fast, slow */
 
     for (uint32_t i = 0; i < n; i++) {
         uint32_t pair = policy_pair_find(policy, sample[i], model);
-        if (pair == POLICY_NONE || policy->pairs[pair].is_in[PAIRS_RESIDENT] ||
-            policy->nodes[sample[i]].heat.is_resting || policy->nodes[sample[i]].is_failing ||
-            !policy_pair_usable(policy, &policy->pairs[pair]) ||
-            !policy_pair_fits(policy, &policy->pairs[pair]))
+        if (!may_preload(policy, sample[i], pair))
             continue;
+        struct place *b = &best[is_slow(policy, sample[i], model)];
         double loss = loss_of(policy, sample[i], pair, gain, now_ms);
         int32_t place = policy->pairs[pair].place;
-        if (best.pair == POLICY_NONE || place < policy->pairs[best.pair].place ||
-            (place == policy->pairs[best.pair].place && loss < best.loss))
-            best = (struct place){pair, loss};
+        if (b->pair == POLICY_NONE || place < policy->pairs[b->pair].place ||
+            (place == policy->pairs[b->pair].place && loss < b->loss))
+            *b = (struct place){pair, loss};
     }
-    return best;
+    return best[0].pair == POLICY_NONE && takes_slow ? best[1] : best[0];
 }
 
 static void preload(struct policy *policy, struct place place, double gain, int64_t now_ms,

@@ -74,8 +74,6 @@ struct policy_pair {
 struct policy_warm {
     uint64_t session, prefix;
     int64_t last_ms;
-    int64_t chance_ms; /* `chance` is of then */
-    double chance;     /* that the conversation goes on */
     uint32_t model;
     double tokens; /* cached; < 0 if only the fact is known */
     bool is_home;
@@ -131,7 +129,7 @@ struct policy_node {
     double speed;    /* of the board, Pi 5 = 1 */
     double load_bps; /* measured reading of model files, 0 = not yet */
     struct policy_heat heat;
-    uint32_t sessions_max, warm_n;
+    uint32_t warm_max, warm_n; /* conversations that stay warm there; those that do now */
     struct policy_warm warm[POLICY_WARM_MAX];
     struct policy_link idle_link, fresh_link;
 };
@@ -152,6 +150,7 @@ struct policy_model {
     double service_s, output_tokens, token_ratio;
     uint32_t service_n; /* answers behind service_s */
     double load_s;      /* typical */
+    double speed;       /* of the fastest board that has the file */
     struct policy_measured measured[POLICY_BOARD_COUNT];
     int64_t duty_milli; /* sum over residents, in thousandths: exact */
     struct policy_list list[PAIRS_LISTS];
@@ -161,6 +160,7 @@ struct policy_model {
     uint32_t queue_from; /* queue[i] is the mean wait with queue_from + i holders, in services, */
     double queue[QUEUE_TABLE]; /* ... calculated for the offered load queue_a */
     double queue_a;
+    double soon[3]; /* mean wait within the next minute with one holder less, as now, one more */
 };
 
 /* --- requests: beside the window's
@@ -264,10 +264,10 @@ void policy_pairs_sweep(struct policy *policy, uint32_t node, bool all);
 /* --- policy_events.c
  * ------------------------------------------------------------------------------ */
 
-/* Books the move: the slot, the model, the conversation, what is promised. Returns the model that
- * is unloaded for it, or POLICY_NONE. */
+/* Books the move: the slot, the model, the conversation, what is promised (service and heat of
+ * `cost`). Returns the model that is unloaded for it, or POLICY_NONE. */
 uint32_t policy_go(struct policy *policy, const struct policy_want *want, uint32_t pair,
-                   int64_t now_ms);
+                   const struct policy_cost *cost, int64_t now_ms);
 /* It is to be looked at. */
 void policy_request_fresh(struct policy *policy, uint32_t request);
 void policy_loading_set(struct policy *policy, uint32_t pair, int64_t now_ms);
@@ -311,8 +311,15 @@ void policy_warm_done(struct policy *policy, uint32_t node, const struct policy_
 void policy_warm_forget(struct policy *policy, uint32_t node, uint32_t model); /* or POLICY_NONE */
 void policy_warm_heard(struct policy *policy, uint32_t node, const struct policy_heard *heard,
                        int64_t now_ms);
-double policy_warm_chance(struct policy_warm *warm, int64_t now_ms);
-bool policy_warm_is_full(const struct policy_node *node);
+/* `told` by the worker; 0: it does not tell, and the board says. */
+void policy_warm_max_set(struct policy_node *node, uint32_t told);
+/* The chance that a conversation goes on that has been silent for so long. */
+static inline double policy_warm_chance(const struct policy_warm *warm, int64_t now_ms)
+{
+    double t = (double)(now_ms - warm->last_ms) * (1.0 / RETURN_HALF_MS);
+
+    return RETURN_CHANCE / (1.0 + t * t);
+}
 
 /* --- policy_cost.c
  * --------------------------------------------------------------------------------- */
@@ -378,12 +385,14 @@ bool policy_is_barred(const struct policy *policy, const struct policy_want *wan
 /* Is it better to wait for the busy home than to be served elsewhere in `other_s`? */
 bool policy_home_pays(struct policy *policy, const struct policy_want *want, double other_s,
                       int64_t now_ms, struct policy_cost *ret);
-/* The node rests; is a cooler one that has the model free soon enough? */
+/* The firmware throttles the node; is another one that has the model free soon enough? `position`:
+ * so many wait before it. */
 bool policy_cooler_pays(struct policy *policy, const struct policy_want *want, uint32_t node,
-                        double service, int64_t now_ms);
+                        uint32_t position, double service, int64_t now_ms);
 /* The first requests of a model in the window's order, at most `max`, of one class. */
 uint32_t policy_queue_front(struct policy *policy, uint32_t model, uint32_t max, uint32_t *out);
-/* Is it better to wait for a busy holder on a faster board than to take the free pair? */
+/* Is it better to wait for a busy holder, on a faster or cooler board, than to take the free pair?
+ */
 bool policy_faster_pays(struct policy *policy, const struct policy_want *want, uint32_t free_pair,
                         uint32_t position, double service, int64_t now_ms);
 bool policy_late_pull(struct policy *policy, uint32_t node, int64_t now_ms,

@@ -13,6 +13,7 @@ struct pull {
     struct policy_cost cost;
     double index;
     int class;
+    uint32_t position; /* so many wait before it */
     uint32_t considered;
 };
 
@@ -86,8 +87,9 @@ static void pull_hits(struct policy *policy, uint32_t pair, int64_t now_ms, stru
             prefers_home(policy, &wants[i], p->node, s, now_ms) ||
             policy_faster_pays(policy, &wants[i], pair, i, s, now_ms))
             continue;
-        (void)pull_enter(pull, &wants[i], pair, &cost, (wants[i].rank_age_s + PULL_AGE_S) / s,
-                         (int)window_at(policy->window, requests[i])->class);
+        if (pull_enter(pull, &wants[i], pair, &cost, (wants[i].rank_age_s + PULL_AGE_S) / s,
+                       (int)window_at(policy->window, requests[i])->class))
+            pull->position = i;
     }
 }
 
@@ -151,12 +153,12 @@ static void pull_misses(struct policy *policy, uint32_t node, int64_t now_ms, st
 /* --- both
  * --------------------------------------------------------------------------------------------- */
 
-/* A resting node takes only what cannot wait for a cooler one. */
+/* A throttled node takes only what cannot wait for another one. */
 static bool is_spared(struct policy *policy, const struct pull *pull, uint32_t node, int64_t now_ms)
 {
     return pull->pair != POLICY_NONE &&
-           policy_cooler_pays(policy, &pull->want, node, pull->cost.service_s + pull->cost.heat_s,
-                              now_ms);
+           policy_cooler_pays(policy, &pull->want, node, pull->position,
+                              pull->cost.service_s + pull->cost.heat_s, now_ms);
 }
 
 bool policy_late_pull(struct policy *policy, uint32_t node, int64_t now_ms,
@@ -189,6 +191,6 @@ bool policy_late_pull(struct policy *policy, uint32_t node, int64_t now_ms,
     ret->cost = pull.cost;
     ret->considered = pull.considered;
     ret->again = policy_has_failed_it(policy, &pull.want, node);
-    ret->evict = policy_go(policy, &pull.want, pull.pair, now_ms);
+    ret->evict = policy_go(policy, &pull.want, pull.pair, &pull.cost, now_ms);
     return true;
 }

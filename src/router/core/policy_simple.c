@@ -195,7 +195,7 @@ static void move(struct policy *policy, const struct policy_want *want, uint32_t
     };
     ret->cost.load_s = policy_load_time(policy, &policy->pairs[pair]);
     (void)policy_service(policy, want, pair, &ret->cost);
-    ret->evict = policy_go(policy, want, pair, now_ms);
+    ret->evict = policy_go(policy, want, pair, &ret->cost, now_ms);
 }
 
 /* A model that no node can take more of is passed over for the rest of the pass; a request that

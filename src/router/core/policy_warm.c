@@ -108,18 +108,13 @@ static void home_set(struct policy *policy, uint64_t session, uint32_t node, uin
 /* --- what is warm on a node
  * ----------------------------------------------------------------------- */
 
-static uint32_t warm_max(const struct policy_node *node)
+void policy_warm_max_set(struct policy_node *node, uint32_t told)
 {
-    uint32_t max = node->sessions_max;
+    uint32_t max = told;
 
     if (max == 0)
         max = node->board == POLICY_BOARD_PI5 || node->board == POLICY_BOARD_OTHER ? 4 : 1;
-    return max < POLICY_WARM_MAX ? max : POLICY_WARM_MAX;
-}
-
-bool policy_warm_is_full(const struct policy_node *node)
-{
-    return node->warm_n >= warm_max(node);
+    node->warm_max = max < POLICY_WARM_MAX ? max : POLICY_WARM_MAX;
 }
 
 void policy_warm_touch(struct policy *policy, uint32_t node, const struct policy_talk *talk,
@@ -134,14 +129,12 @@ void policy_warm_touch(struct policy *policy, uint32_t node, const struct policy
     warm = warm_find(n, talk->session);
     if (warm)
         warm_drop(n, (uint32_t)(warm - n->warm));
-    while (n->warm_n >= warm_max(n))
+    while (n->warm_n >= n->warm_max)
         warm_evict(policy, n, 0);
     n->warm[n->warm_n++] = (struct policy_warm){
         .session = talk->session,
         .prefix = talk->prefix,
         .last_ms = now_ms,
-        .chance_ms = now_ms,
-        .chance = RETURN_CHANCE,
         .model = talk->model,
         .tokens = talk->tokens,
         .is_home = true,
@@ -163,8 +156,7 @@ void policy_warm_done(struct policy *policy, uint32_t node, const struct policy_
     }
     if (!warm)
         return;
-    warm->last_ms = warm->chance_ms = now_ms;
-    warm->chance = RETURN_CHANCE;
+    warm->last_ms = now_ms;
     if (tokens > 0)
         warm->tokens = (double)tokens;
 }
@@ -195,19 +187,8 @@ void policy_warm_heard(struct policy *policy, uint32_t node, const struct policy
             .tokens = -1.0,
         };
         if (talk.session == 0 || warm_find(n, talk.session) ||
-            home_find(policy, talk.session) != INDEX_NONE || i >= warm_max(n))
+            home_find(policy, talk.session) != INDEX_NONE || i >= n->warm_max)
             continue;
         policy_warm_touch(policy, node, &talk, now_ms);
     }
-}
-
-/* Changes slowly: a figure up to CHANCE_AGE_MS old will do. */
-double policy_warm_chance(struct policy_warm *warm, int64_t now_ms)
-{
-    if (now_ms - warm->chance_ms > CHANCE_AGE_MS) {
-        warm->chance_ms = now_ms;
-        warm->chance = RETURN_CHANCE *
-                       policy_exp_neg((double)(now_ms - warm->last_ms) / 1000.0 / RETURN_SILENCE_S);
-    }
-    return warm->chance;
 }

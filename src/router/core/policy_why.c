@@ -88,14 +88,13 @@ static const struct reason_words reason_words[POLICY_REASON_COUNT] = {
     [POLICY_BY_PULL_SWAP] = {"a slot came free, and it is worth loading the model", NULL},
     [POLICY_BY_RULE] = {"by the rule of policy = ", NULL},
     [POLICY_FOR_HOME] = {"its conversation is on ", ", which is busy and worth waiting for"},
-    [POLICY_FOR_COOLER] = {"",
-                           " is free but too warm to be given work lightly; a cooler node will be "
-                           "free soon"},
+    [POLICY_FOR_COOLER] =
+        {"", " is free but throttled by its firmware; another node will be free soon"},
     [POLICY_FOR_HOLDER] = {"a node with the model will be free sooner than another could load it",
                            NULL},
     [POLICY_FOR_FASTER] =
-        {"a faster board with the model is busy, but will be done sooner than the "
-         "free node",
+        {"a node with the model, on a faster or cooler board, is busy, but will be done sooner "
+         "than the free one",
          NULL},
     [POLICY_FOR_NODE] = {"no node can take it now", NULL},
     [POLICY_BY_DEMAND] = {"with one more node that has the model its requests would wait less",

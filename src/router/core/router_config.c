@@ -173,11 +173,11 @@ const struct setting router_settings[] = {
     {.key = "lambda_t",
      .type = SETTING_PERCENT,
      AT(lambda_t_pct),
-     .default_text = "50%",
+     .default_text = "85%",
      .min = 0,
      .max = 1000,
-     .why = "Price of heat: delay accepted for each second of throttling avoided; 50% halves "
-            "throttling for a little delay, 0% is fastest."},
+     .why = "Price of heat: delay accepted for each second of throttling avoided; 0% throttles "
+            "most."},
     {.key = "home_wait",
      .type = SETTING_PERCENT,
      AT(home_wait_pct),
