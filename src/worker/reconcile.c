@@ -76,7 +76,7 @@ static bool is_unreadable(const struct reconcile *reconcile, const char *id)
     return reconcile->unread_times >= RECONCILE_READS_MAX && strcmp(reconcile->unread, id) == 0;
 }
 
-static bool take_entry(struct worker *w, const char *id, const struct redisReply *entry)
+static bool take_entry(struct worker *w, const struct redisReply *entry)
 {
     static const struct jobs_give_back past = {
         .was_delivered = true,
@@ -90,7 +90,7 @@ static bool take_entry(struct worker *w, const char *id, const struct redisReply
         .why = "the worker has no memory for the request, or its connection broke at each reading",
     };
 
-    if (is_unreadable(&w->reconcile, id))
+    if (w->reconcile.gives_up)
         return jobs_give_back(w, entry, &unreadable);
     if (!w->reconcile.has_buried_past)
         return jobs_give_back(w, entry, &past);
@@ -102,6 +102,8 @@ static void on_entry(const struct redisReply *reply, void *arg)
     struct worker *w = arg;
     struct reconcile *reconcile = &w->reconcile;
 
+    if (reply && !reconcile->gives_up)
+        reconcile->unread_times = 0; /* it could be read */
     if (!goes_on(w, reply, "xrange"))
         return;
     const char *id = reconcile->page[reconcile->i];
@@ -110,7 +112,7 @@ static void on_entry(const struct redisReply *reply, void *arg)
         acknowledge(w, id); /* somebody deleted it */
         return;
     }
-    if (reply_count(reply) > 0 && !take_entry(w, id, reply_at(reply, 0))) {
+    if (reply_count(reply) > 0 && !take_entry(w, reply_at(reply, 0))) {
         reconcile->waiting_ms = clock_now_ms() + ROOM_RETRY_MS;
         return;
     }
@@ -137,16 +139,19 @@ static bool ask_outline(struct worker *w, const char *id)
     return scripts_call(w->session.commands, SCRIPT_OUTLINE, &args, on_entry, w);
 }
 
-/* Counts a read as lost until its answer is there. */
+/* Counts a read of the whole as lost until its answer is there. */
 static void read_entry(struct worker *w, const char *id)
 {
     struct reconcile *reconcile = &w->reconcile;
-    bool wants_outline = !reconcile->has_buried_past || is_unreadable(reconcile, id);
 
+    reconcile->gives_up = is_unreadable(reconcile, id);
+    bool wants_outline = !reconcile->has_buried_past || reconcile->gives_up;
     if (!(wants_outline ? ask_outline(w, id) : ask_entry(w, id))) {
         reconcile->is_busy = false;
         return;
     }
+    if (wants_outline)
+        return;
     if (strcmp(reconcile->unread, id) != 0) {
         (void)span_copy(span_str(id), reconcile->unread, sizeof reconcile->unread);
         reconcile->unread_times = 0;

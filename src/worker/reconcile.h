@@ -39,8 +39,9 @@ struct reconcile {
     char page[RECONCILE_PAGE][ENTRY_ID_MAX]; /* ids pending in our name that are not in the table */
     size_t n, i;
     bool is_last_page;
-    char unread[ENTRY_ID_MAX];   /* the entry that was asked for last; "" once an answer came */
+    char unread[ENTRY_ID_MAX];   /* the entry that was asked for last as a whole */
     unsigned unread_times;       /* how often in a row no answer came */
+    bool gives_up;               /* the entry on its way is an outline, because of that */
     char from[ENTRY_ID_MAX + 1]; /* XPENDING's start: "-" or "(<last id>" */
 };
 
