@@ -216,7 +216,8 @@ static void unlive(struct life *life)
 /* --- tests --------------------------------------------------------------------------------------
  */
 
-static struct policy_replay replay;
+static struct policy_replay replay; /* of the last play() */
+static void *replay_memory;
 
 static int play(const struct text *text, bool expect_same)
 {
@@ -224,11 +225,12 @@ static int play(const struct text *text, bool expect_same)
     const char *end = memchr(rest.ptr, '\n', rest.len);
     struct span header = {rest.ptr, (size_t)(end - rest.ptr)};
     size_t bytes = policy_replay_bytes(header);
-    void *mem = fix_zeroed(bytes);
     struct err err;
     int rc = 0, differs = 0;
 
-    policy_replay_begin(&replay, mem, header);
+    free(replay_memory);
+    replay_memory = fix_zeroed(bytes);
+    policy_replay_begin(&replay, replay_memory, header);
     rest = (struct span){end + 1, rest.len - header.len - 1};
     while (rest.len > 0) {
         end = memchr(rest.ptr, '\n', rest.len);
@@ -239,7 +241,6 @@ static int play(const struct text *text, bool expect_same)
         differs += rc > 0;
         rest = (struct span){end + 1, rest.len - line.len - 1};
     }
-    free(mem);
     return differs;
 }
 
