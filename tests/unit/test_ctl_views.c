@@ -290,6 +290,11 @@ static void test_where_a_preload_goes(void **state)
     /* whom an operator names is asked, whatever its state: it answers why not */
     assert_int_equal(
         preload_choose(&fleet, span_str("raspberrypi-kitchen"), "gemma3:1b", &choice, &err), 0);
+    /* what somebody has loaded otherwise is loaded again */
+    fleet.nodes[1].json = span_str("{\"models\":[\"gemma3:1b\"],\"foreign\":[\"gemma3:1b\"],"
+                                   "\"installed\":[\"gemma3:1b\"]}");
+    assert_int_equal(preload_choose(&fleet, span_str("pi-1"), "gemma3:1b", &choice, &err), 0);
+    assert_false(choice.is_resident);
     made_free(replies);
 }
 

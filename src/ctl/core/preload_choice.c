@@ -18,6 +18,12 @@ bool seen_has_model(const struct seen_node *node, const char *list, const char *
     return false;
 }
 
+/* In memory, and not as somebody else has loaded it. */
+static bool holds(const struct seen_node *node, const char *model)
+{
+    return seen_has_model(node, "models", model) && !seen_has_model(node, "foreign", model);
+}
+
 /* The first model in memory; "" if none is. */
 static void first_resident(const struct seen_node *node, char *ret)
 {
@@ -35,7 +41,7 @@ static double rank(const struct seen_node *node, const char *model)
 {
     if (!seen_takes_work(node))
         return -1;
-    if (seen_has_model(node, "models", model))
+    if (holds(node, model))
         return 0;
     if (node->length > 0 || !seen_has_model(node, "installed", model))
         return -1;
@@ -89,8 +95,7 @@ int preload_choose(const struct fleet_seen *fleet, struct span node_id, const ch
 
     if (rc < 0 || !node) /* the second follows from the first; an analyzer cannot see it */
         return rc;
-    *ret =
-        (struct preload_choice){.node = node, .is_resident = seen_has_model(node, "models", model)};
+    *ret = (struct preload_choice){.node = node, .is_resident = holds(node, model)};
     first_resident(node, ret->unload);
     return 0;
 }
