@@ -199,7 +199,8 @@ const struct cli_command cli_commands[CLI_COUNT] = {
         {CLI_DOCTOR, "doctor", "", "looks for what is wrong, and says what to do",
          "Redis: version, persistence, eviction, memory, stream-node-max-bytes, ACL and who may "
          "connect, clock. Routers and work that is stuck. Each node: Ollama's version and the "
-         "defaults that come with it, sensors, heat, throttling, under-voltage, memory and swap. "
+         "defaults that come with it, whether it forgets models, sensors, heat, throttling, "
+         "under-voltage, memory and swap. "
          "What runs on this machine (ollama, swap) is looked at more closely.",
          "1: something is wrong that should be put right (warnings alone are 0)", NULL, 0, 0, 0},
     [CLI_HELP] = {CLI_HELP, "help", "[COMMAND]...", "help for a command", "", "", NULL, 0, 0, 2},
