@@ -2,13 +2,13 @@
  * One operation of the hot paths, so many times: for counting its instructions, see
  * bench/guard/run.
  *
- *     guard OPERATION COUNT [NODES]
+ *     guard OPERATION COUNT [NODES [MODELS]]
  *
  * entry     an entry of 1 KiB decoded and checked as a router does
  * health    a node's health decoded as a router does
  * reply     an answer of 100 lines read and put together as a worker does
  * decision  a request arrives, gets a node, and leaves it again, in a fleet of NODES (100) Pis that
- *           hold the model; 64 models installed in all, 8 on each
+ *           hold the model; MODELS (64) models installed in all, at most 8 on each
  */
 
 #include <hiredis/hiredis.h>
@@ -136,20 +136,21 @@ static void run_reply(long count)
 
 /* --- a decision ------------------------------------------------------------------------------- */
 
-#define MODELS    64
-#define INSTALLED 8
-#define SESSIONS  65536
+#define MODELS_MAX 100
+#define INSTALLED  8
+#define SESSIONS   65536
 
 struct fleet {
     struct names names;
     struct window window;
     struct policy *policy;
-    uint32_t models[MODELS];
+    uint32_t models[MODELS_MAX], models_n;
     int64_t now_ms;
 };
 
 static void add_node(struct fleet *fleet, uint32_t node)
 {
+    const uint32_t installed_n = fleet->models_n < INSTALLED ? fleet->models_n : INSTALLED;
     struct policy_installed installed[INSTALLED];
     const struct policy_heard heard = {
         .id_hash = node + 1,
@@ -166,12 +167,12 @@ static void add_node(struct fleet *fleet, uint32_t node)
         .sessions_max = 4,
         .loading = POLICY_NONE,
         .installed = installed,
-        .installed_n = INSTALLED,
+        .installed_n = installed_n,
     };
 
-    for (uint32_t i = 0; i < INSTALLED; i++) {
+    for (uint32_t i = 0; i < installed_n; i++) {
         installed[i] = (struct policy_installed){
-            .model = fleet->models[i == 0 ? 0 : (node + i) % (MODELS - 1) + 1],
+            .model = fleet->models[i == 0 ? 0 : (node + i) % (fleet->models_n - 1) + 1],
             .is_resident = i == 0,
             .bytes = INT64_C(1000000000),
             .n = 100,
@@ -196,7 +197,7 @@ static void make_fleet(struct fleet *fleet, uint32_t nodes)
     fleet->now_ms = 1000000;
     names_init(&fleet->names, zeroed(names_bytes(names)), names);
     window_init(&fleet->window, zeroed(window_bytes(window, names)), window, &fleet->names, 1);
-    for (uint32_t i = 0; i < MODELS; i++) {
+    for (uint32_t i = 0; i < fleet->models_n; i++) {
         char name[32];
 
         (void)snprintf(name, sizeof name, "model%u:1b", (unsigned)i);
@@ -244,10 +245,11 @@ static void one_request(struct fleet *fleet, long number)
     policy_left(fleet->policy, decision.node, &report, fleet->now_ms);
 }
 
-static void run_decision(long count, uint32_t nodes)
+static void run_decision(long count, uint32_t nodes, uint32_t models)
 {
     static struct fleet fleet;
 
+    fleet.models_n = models;
     make_fleet(&fleet, nodes);
     for (long i = 0; i < count; i++)
         one_request(&fleet, i);
@@ -257,9 +259,10 @@ int main(int argc, char **argv)
 {
     long count = argc > 2 ? strtol(argv[2], NULL, 10) : 0;
     long nodes = argc > 3 ? strtol(argv[3], NULL, 10) : 100;
+    long models = argc > 4 ? strtol(argv[4], NULL, 10) : 64;
 
-    if (count < 1 || nodes < 1 || nodes > 65536) {
-        (void)fprintf(stderr, "usage: guard entry|health|reply|decision COUNT [NODES]\n");
+    if (count < 1 || nodes < 1 || nodes > 65536 || models < 1 || models > MODELS_MAX) {
+        (void)fprintf(stderr, "usage: guard entry|health|reply|decision COUNT [NODES [MODELS]]\n");
         return 2;
     }
     if (strcmp(argv[1], "entry") == 0) {
@@ -269,7 +272,7 @@ int main(int argc, char **argv)
     } else if (strcmp(argv[1], "reply") == 0) {
         run_reply(count);
     } else if (strcmp(argv[1], "decision") == 0) {
-        run_decision(count, (uint32_t)nodes);
+        run_decision(count, (uint32_t)nodes, (uint32_t)models);
     } else {
         fail("no such operation");
     }

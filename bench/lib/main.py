@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+import traceback
 
 import benches
 import plot
@@ -60,6 +61,21 @@ def versions():
     return found
 
 
+def measure(options):
+    """The rows of each benchmark, and the names of those that broke off: the others still count."""
+    rows, failed = [], []
+    for name in options.names or benches.ALL:
+        begin = time.monotonic()
+        print(f"bench: {name}", file=sys.stderr, flush=True)
+        try:
+            rows += [row.with_name(name) for row in benches.ALL[name](options.rounds)]
+        except Exception:  # pylint: disable=broad-except
+            traceback.print_exc()
+            failed.append(name)
+        print(f"bench: {name} took {time.monotonic() - begin:.0f} s", file=sys.stderr, flush=True)
+    return rows, failed
+
+
 def put_between_marks(path, text):
     """Replaces what stands between the marks of report.py in a document."""
     with open(path, encoding="utf-8") as file:
@@ -88,20 +104,17 @@ def main():
         print(f"bench: unknown: {', '.join(unknown)}; bench/run --list names them" if unknown
               else "bench: --rounds must be 1 or more", file=sys.stderr)
         return 2
-    rows = []
-    for name in options.names or benches.ALL:
-        print(f"bench: {name}", file=sys.stderr, flush=True)
-        rows += [row.with_name(name) for row in benches.ALL[name](options.rounds)]
+    rows, failed = measure(options)
     print(table(rows))
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
-            json.dump({"machine": machine(), "rounds": options.rounds,
+            json.dump({"machine": machine(), "rounds": options.rounds, "failed": failed,
                        "rows": [row.as_dict() for row in rows]}, file, indent=1)
             file.write("\n")
-    if options.plot:
+    if options.plot and any(row.name == "growth" for row in rows):
         with open(options.plot, "w", encoding="utf-8") as file:
             file.write(plot.picture(benches.growth_charts(rows)))
-    return 0 if all(row.ok is not False for row in rows) else 1
+    return 0 if not failed and all(row.ok is not False for row in rows) else 1
 
 
 if __name__ == "__main__":

@@ -32,11 +32,12 @@ struct fleet {
 
 static size_t list_models(const struct fleet *fleet, long node, long n, char *out, size_t cap)
 {
+    const long stride = fleet->n_models / fleet->each; /* ten nodes with ten each have a hundred */
     size_t len = 0;
 
     for (long i = 0; i < n; i++)
         len += (size_t)snprintf(out + len, cap - len, "%s\"%s\"", i ? "," : "",
-                                fleet->models[(node + i) % fleet->n_models]);
+                                fleet->models[(node + i * stride) % fleet->n_models]);
     return len;
 }
 
