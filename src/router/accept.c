@@ -104,11 +104,14 @@ static int64_t deadline_ms(const struct router *router, const struct request *re
     return submitted + timeout;
 }
 
-/* Would one more be too many? What came back from a node was accepted long ago. */
-static bool is_queue_full(const struct router *router, const struct request *request)
+/* Would one more be too many? What came back from a node was accepted long ago, and so was what has
+ * been parked: while it is fetched it counts, so that nobody takes its place. */
+static bool is_queue_full(const struct router *router, const struct request *request,
+                          bool was_parked)
 {
-    return !request->came_back &&
-           (int64_t)window_count(&router->window) + window_parked_count(&router->window) >=
+    return !request->came_back && !was_parked &&
+           (int64_t)window_count(&router->window) + window_parked_count(&router->window) +
+                   router->fetching >=
                router->config.max_queue;
 }
 
@@ -225,7 +228,7 @@ static void accept_request(struct router *router, const struct request *request,
         end_request(router, request, CODE_CANCELLED, "cancelled before it was read");
     } else if (request->attempt > router->config.max_attempts) {
         end_exhausted(router, request);
-    } else if (is_queue_full(router, request)) {
+    } else if (is_queue_full(router, request, was_parked)) {
         char error[96];
 
         (void)snprintf(error, sizeof error, "%lld requests wait already (max_queue)",

@@ -102,6 +102,20 @@ def test_a_parked_request_is_announced_once(cluster):
     assert all(announced.count(name) == 1 for name in names), announced
 
 
+def test_what_waits_is_not_refused_for_what_comes_after_it(cluster):
+    """A parked entry is fetched while others come: the queue is full for them, not for it."""
+    release = one_busy_node(cluster, window=2, max_queue=20)
+    names = [cluster.submit(request_id=f"p{i}", prompt="hi", priority="high") for i in range(20)]
+    wait_until(lambda: pending(cluster) == 20, "the router holds them all")
+    release()
+    for name in names:
+        while not cluster.entries(name).end:
+            for _ in range(5):
+                cluster.submit(prompt="hi")
+    codes = {name: cluster.read_reply(name).end.get("code") for name in names}
+    assert not any(codes.values()), codes
+
+
 def test_a_flood_of_high_priority_does_not_hold_the_window_either(cluster):
     release = one_busy_node(cluster, window=8)
     flood = [cluster.submit(request_id=f"f{i}", prompt="hi", client="flood", priority="low")
