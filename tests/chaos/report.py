@@ -53,9 +53,12 @@ def print_runs(results):
     print()
     table(rows)
     print(LEGEND)
-    print("struck: " + words(total(results, "struck")))
-    print("what came of those that could have struck nothing (connections, bytes, pieces, refusals, "
-          "looks at the clock ...): " + words(total(results, "effects")))
+    struck = total(results, "struck")
+    print("struck: " + words(struck))
+    effects = {name: n for name, n in total(results, "effects").items() if name in struck}
+    if effects:
+        print("what came of those that can strike nothing (connections, bytes, pieces, refusals, looks "
+              "at the clock ...): " + words(effects))
 
 
 def print_daemons(run):
