@@ -323,6 +323,36 @@ static void a_load_says_what_it_unloads(void **state)
     fix_free(&f);
 }
 
+/* The node has had two models in memory at once. Of 8 GB 6.5 are there for models; one of 2 GB
+ * takes 2.55, of 1 GB 1.4, of 4 GB 4.85. */
+static void what_memory_would_not_hold_beside_the_new_model_is_unloaded(void **state)
+{
+    static const struct {
+        int model;
+        bool evicts;
+    } rows[] = {{0, false}, {3, true}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct fix f;
+
+        fix_make(&f);
+        fix_up(&f, 0, 1);
+        f.installed[0][2].is_resident = true;
+        f.now_ms += 5000;
+        fix_hear(&f, 0);
+        f.installed[0][2].is_resident = false;
+        f.now_ms += 5000;
+        fix_hear(&f, 0);
+        (void)fix_ask(&f, rows[i].model, 0);
+        struct policy_decision d = fix_next(&f);
+        assert_int_equal(d.reason, POLICY_BY_SWAP);
+        assert_int_equal(d.evict, rows[i].evicts ? f.model[1] : POLICY_NONE);
+        assert_int_equal(policy_node_view(f.policy, 0).resident_n, rows[i].evicts ? 1 : 2);
+        fix_free(&f);
+    }
+}
+
 /* --- lost and back -------------------------------------------------------------------------------
  */
 
@@ -367,6 +397,7 @@ int main(void)
         cmocka_unit_test(each_way_of_waiting_has_its_sentence),
         cmocka_unit_test(each_node_that_does_not_have_it_has_its_reason),
         cmocka_unit_test(a_load_says_what_it_unloads),
+        cmocka_unit_test(what_memory_would_not_hold_beside_the_new_model_is_unloaded),
         cmocka_unit_test(a_node_that_was_lost_and_is_back_gets_work_again_as_one_that_has_nothing),
     };
 
