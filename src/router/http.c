@@ -136,16 +136,16 @@ static struct in6_addr address_of(const struct sockaddr *sa)
 static void connection_keep(struct http *http, struct MHD_Connection *connection,
                             void **of_connection)
 {
-    const union MHD_ConnectionInfo *fd =
+    /* Since libmicrohttpd 1.0 each answer stands in the place of the one before. */
+    const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    const union MHD_ConnectionInfo *from =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    int fd = info ? info->connect_fd : -1;
 
-    for (size_t i = 0; fd && from && i < HTTP_CONNECTIONS_MAX; i++) {
+    info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    for (size_t i = 0; fd >= 0 && info && i < HTTP_CONNECTIONS_MAX; i++) {
         struct connection *slot = &http->connections[i];
         if (slot->fd < 0) {
-            *slot =
-                (struct connection){fd->connect_fd, clock_now_ms(), address_of(from->client_addr)};
+            *slot = (struct connection){fd, clock_now_ms(), address_of(info->client_addr)};
             *of_connection = slot;
             return;
         }
