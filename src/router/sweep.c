@@ -14,6 +14,7 @@
 
 #define EXPIRED_BATCH     64
 #define UNPLACED_LOG_MS   10000 /* a request that waits this long is explained in the log */
+#define EXPLAINED_BATCH   16    /* in one sweep: a long queue must not be one long stall */
 #define SWEEP_INTERVAL_MS 500
 
 static bool may_send_more(const struct router *router)
@@ -82,28 +83,29 @@ static void publish_wait(struct router *router, const struct window_request *req
     (void)redis_command_event(router->commands, &router->keys, 10, argv);
 }
 
-/* Why it waits, if it waits for a node and not for its turn. */
-static void explain_wait(struct router *router, uint32_t index, int64_t now_ms)
+/* Why it waits, if it waits for a node and not for its turn. True if it was told now. */
+static bool explain_wait(struct router *router, uint32_t index, int64_t now_ms)
 {
     struct window_request *request = window_at(&router->window, index);
     struct policy_decision decision;
     char why[POLICY_WHY_MAX + 1];
 
     if (request->told_no_node || now_ms - request->first_seen_ms < UNPLACED_LOG_MS)
-        return;
+        return false;
     request->told_no_node = true;
     if (!policy_kept(router->policy, index, &decision))
-        return;
+        return false;
     policy_words_say(router, &decision, why, sizeof why);
     log_info("event=waits_for_node request_id=%s model=%s waited_ms=%lld why=\"%s\"",
              request->request_id, names_text(&router->names, request->model).ptr,
              (long long)(now_ms - request->first_seen_ms), why);
     publish_wait(router, request, why);
+    return true;
 }
 
 static void sweep_requests(struct router *router, int64_t now_ms)
 {
-    uint32_t cursor = 0, index;
+    uint32_t cursor = 0, index, explained = 0;
 
     while ((index = window_each(&router->window, &cursor)) != WINDOW_NONE) {
         const struct window_request *request = window_at(&router->window, index);
@@ -111,7 +113,7 @@ static void sweep_requests(struct router *router, int64_t now_ms)
         if (request->state != WINDOW_WAITING || ending_write_cancelled(router, index) ||
             end_unknown(router, index, now_ms))
             continue;
-        explain_wait(router, index, now_ms);
+        explained += explained < EXPLAINED_BATCH && explain_wait(router, index, now_ms);
         if (request->progress && now_ms >= request->status_due_ms)
             status_queued(router, index);
     }

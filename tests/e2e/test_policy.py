@@ -181,14 +181,17 @@ def test_who_waits_for_a_node_is_told_why_after_ten_seconds(cluster):
         cluster.control(op="drain", node=node)
         wait_until(lambda: cluster.db.sismember(cluster.keys.drained, node), "it is drained")
     cluster.wait_routers_look()
-    request_id = cluster.submit(prompt="hi")
-    waits = wait_until(lambda: cluster.events(event="waits", request_id=request_id), "it is told", 20)
+    request_id, *others = [cluster.submit(prompt=f"hi {i}") for i in range(40)]
+    wait_until(lambda: len(cluster.events(event="waits")) == 40, "they are told, some at a time", 30)
+    waits = cluster.events(event="waits", request_id=request_id)
     assert len(waits) == 1 and waits[0]["router"] == "router-1"
+    assert len({e["request_id"] for e in cluster.events(event="waits")}) == 40
     assert waits[0]["why"] == "waits: no node can take it now; others: pi-1 drained, pi-2 drained"
     assert f"event=waits_for_node request_id={request_id}" in cluster.daemon("router-1").log
     assert "pi-1 drained, pi-2 drained" in ctl(cluster, "explain", request_id).out.replace("\n", " ")
     cluster.control(op="undrain", node="pi-2")
-    assert cluster.read_reply(request_id).node == "pi-2"
+    for asked in [request_id, *others]:
+        assert cluster.read_reply(asked, 30).node == "pi-2"
 
 
 @pytest.mark.parametrize("policy", ["chwbl", "chwbl_prefix", "least_in_flight", "first_resident"])
