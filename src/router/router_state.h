@@ -40,9 +40,9 @@ struct recent_cancel;
 
 #define ROUTER_TICK_MS            100
 #define ROUTER_COMMAND_TIMEOUT_MS 5000
-/* A read that nothing answers wakes us for nothing. That Redis lives the heartbeats tell, that a
- * connection does the kernel's keepalive. */
-#define ROUTER_BLOCK_MS 60000
+/* What a read may block: an answer that does not come then tells of a connection that swallows what
+ * it is given, which no keepalive does if something between us and Redis acknowledges it. */
+#define ROUTER_BLOCK_MS 5000
 
 /* One kind of trouble that may repeat: told once, then with growing pauses. */
 #define ROUTER_TROUBLES_MAX 32

@@ -12,7 +12,7 @@
 
 #define GRACE_MS 5000 /* beyond BLOCK, before the connection counts as dead */
 
-_Static_assert(READER_BLOCK_MS == 60000, "READER_BLOCK_TEXT says the same");
+_Static_assert(READER_BLOCK_MS == 5000, "READER_BLOCK_TEXT says the same");
 
 void reader_init(struct reader *reader, struct worker *w, const char *role,
                  void (*on_ready)(void *arg))

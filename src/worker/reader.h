@@ -14,10 +14,10 @@
 
 struct worker;
 
-/* A read that nothing answers wakes us for nothing. That Redis lives the heartbeats tell, that a
- * connection does the kernel's keepalive. */
-#define READER_BLOCK_MS   60000
-#define READER_BLOCK_TEXT "60000" /* the same, for the command */
+/* What a read may block: an answer that does not come then tells of a connection that swallows what
+ * it is given, which no keepalive does if something between us and Redis acknowledges it. */
+#define READER_BLOCK_MS   5000
+#define READER_BLOCK_TEXT "5000" /* the same, for the command */
 
 struct reader {
     struct redis_conn *conn;

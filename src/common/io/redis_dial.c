@@ -12,7 +12,7 @@
 #include "redis_events.h"
 #include "redis_guard.h"
 
-#define KEEPALIVE_IDLE_S     5 /* a reader may have nothing to say for a minute */
+#define KEEPALIVE_IDLE_S     5
 #define KEEPALIVE_INTERVAL_S 2
 #define KEEPALIVE_PROBES     3
 #define USER_TIMEOUT_MS      10000
