@@ -233,11 +233,14 @@ def test_what_redis_refuses_is_counted(cluster):
     def value(name, **labels):
         return page(router).value(name, **labels)
 
-    # The node is full by Redis' own view, of which its last heartbeat told nothing.
+    # The node is full by Redis' own view, in the same moment as the request comes: the router cannot
+    # know it yet.
     worker.freeze()
+    at_once = cluster.db.pipeline()
     for _ in range(4):
-        cluster.db.xadd(cluster.keys.node("pi-1"), {"x": "y"})
-    waiting = cluster.submit()
+        at_once.xadd(cluster.keys.node("pi-1"), {"x": "y"})
+    waiting = cluster.submit(at_once)
+    at_once.execute()
     wait_until(lambda: value("orion_moves_refused_total", why="full"), "the move is refused")
     assert value("orion_node_silent_seconds", node="pi-1") > 0
     worker.thaw()
