@@ -60,11 +60,10 @@
 #define PLACE_LAST_GUARD 1000.0 /* no preload takes the last holder of a model in use: sweep */
 #define PLACE_LAST_SHARE 4.0    /* ... or this often what its requests would wait for a load */
 #define PLACE_WARM       8.0 /* conversations that a preload would cut off count this often: sweep */
-#define PLACE_SOON_SHARE                                                                           \
-    0.3 /* of gain and loss: what the busy holders of now make likely, not demand alone. TTFT P90  \
-           -2 % at 50 % load, cold starts at 65 % 0.9 -> 0.2 %: sweep */
-#define PLACE_SOON_HOLDERS 60  /* more holders than this even out: the mean alone counts */
-#define PLACE_SLOW_SPEED   1.5 /* a board this much slower than others that have the model ... */
+#define PLACE_SOON_HOLDERS                                                                         \
+    60 /* up to so many who is busy now counts, not demand alone: P90 at 75 % load -14 %, of a Pi  \
+          4/Pi 5 fleet -6 %: sweep. More holders than this even out */
+#define PLACE_SLOW_SPEED 1.5 /* a board this much slower than others that have the model ... */
 #define PLACE_SLOW_WAIT                                                                            \
     12.0 /* ... gets it only if the mean wait is this many services: who goes there takes that     \
             much longer. P99 of a Pi 4/Pi 5 fleet -9 %: sweep */

@@ -27,57 +27,49 @@ static uint32_t holders_of(const struct policy *policy, uint32_t model, uint32_t
     return holders;
 }
 
-/* Demand and the number of holders tell the mean wait; how many of them are busy now tells whether
- * the next requests will find one. */
-static void soon_fill(struct policy *policy, uint32_t model, int64_t now_ms)
+/* The mean wait of a long time knows nothing of who is busy now. Up to PLACE_SOON_HOLDERS the wait
+ * of the next minute counts instead: whether those who come next will find a holder free. */
+static void waits_fill(struct policy *policy, uint32_t model, int64_t now_ms)
 {
     struct policy_model *m = &policy->models[model];
     double service_s = policy_service_mean(m), waits[3] = {0.0, 0.0, 0.0};
     double offered = policy_demand_now(policy, m, now_ms) * service_s;
     uint32_t busy, holders;
 
-    m->soon[0] = m->soon[1] = m->soon[2] = 0.0;
-    if (m->list[PAIRS_RESIDENT].n > PLACE_SOON_HOLDERS)
+    if (m->list[PAIRS_RESIDENT].n > PLACE_SOON_HOLDERS) {
+        for (uint32_t i = 0; i < 3; i++)
+            m->wait_s[i] =
+                policy_queue_wait(policy, model, policy_replicas(m) + (double)i - 1.0, now_ms);
         return;
+    }
     holders = holders_of(policy, model, &busy);
     for (uint32_t i = 0; i < SOON_TIMES; i++) {
         double stay = policy_exp_neg(soon_times_s[i] / service_s);
         policy_soon_waits(holders, busy, stay, offered * (1.0 - stay), waits);
     }
     for (uint32_t i = 0; i < 3; i++) {
-        m->soon[i] = holders + i > 1 ? waits[i] * service_s / (double)SOON_TIMES
-                                     : policy_queue_wait(policy, model, 0.0, now_ms);
+        m->wait_s[i] = holders + i > 1 ? waits[i] * service_s / (double)SOON_TIMES
+                                       : policy_queue_wait(policy, model, 0.0, now_ms);
     }
-}
-
-/* Both views of a gain or a loss: the mean of a long time, and of the next minute. */
-static double with_soon(double mean_s, double soon_s)
-{
-    return (1.0 - PLACE_SOON_SHARE) * mean_s + PLACE_SOON_SHARE * soon_s;
 }
 
 /* --- gain and loss
  * --------------------------------------------------------------------------------- */
 
 /* Seconds of waiting saved per second by one more holder. */
-static double gain_of(struct policy *policy, uint32_t model, int64_t now_ms)
+static double gain_of(const struct policy *policy, uint32_t model, int64_t now_ms)
 {
     const struct policy_model *m = &policy->models[model];
-    double k = policy_replicas(m);
-    double mean_s = policy_queue_wait(policy, model, k, now_ms) -
-                    policy_queue_wait(policy, model, k + 1.0, now_ms);
 
-    return policy_demand_now(policy, m, now_ms) * with_soon(mean_s, m->soon[1] - m->soon[2]);
+    return policy_demand_now(policy, m, now_ms) * (m->wait_s[1] - m->wait_s[2]);
 }
 
-/* Seconds of waiting per second if this pair goes. */
-static double loss_of_pair(struct policy *policy, uint32_t pair, int64_t now_ms)
+/* Seconds of waiting per second if there is one holder less. */
+static double loss_of_one(const struct policy *policy, uint32_t model, int64_t now_ms)
 {
-    const struct policy_model *m = &policy->models[policy->pairs[pair].model];
-    double soon_s = policy_max(0.0, m->soon[0] - m->soon[1]);
+    const struct policy_model *m = &policy->models[model];
 
-    return with_soon(policy_replica_loss(policy, pair, now_ms),
-                     policy_demand_now(policy, m, now_ms) * soon_s);
+    return policy_demand_now(policy, m, now_ms) * policy_max(0.0, m->wait_s[0] - m->wait_s[1]);
 }
 
 static void model_round(struct policy *policy, uint32_t model, int64_t now_ms)
@@ -86,7 +78,7 @@ static void model_round(struct policy *policy, uint32_t model, int64_t now_ms)
 
     policy_learn_load(policy, model);
     policy_queue_fill(policy, model, policy_replicas(m), now_ms);
-    soon_fill(policy, model, now_ms);
+    waits_fill(policy, model, now_ms);
     m->gain = gain_of(policy, model, now_ms);
 }
 
@@ -132,7 +124,7 @@ static double loss_of(struct policy *policy, uint32_t node, uint32_t pair, doubl
 
     for (uint32_t i = 0; i < n; i++) {
         uint32_t model = policy->pairs[evicted[i]].model;
-        double l = loss_of_pair(policy, evicted[i], now_ms);
+        double l = loss_of_one(policy, model, now_ms);
         if (policy->models[model].list[PAIRS_RESIDENT].n <= 1) {
             l = policy_max(PLACE_LAST_GUARD * l,
                            PLACE_LAST_SHARE * last_holder_loss(policy, model, now_ms));

@@ -160,7 +160,7 @@ struct policy_model {
     uint32_t queue_from; /* queue[i] is the mean wait with queue_from + i holders, in services, */
     double queue[QUEUE_TABLE]; /* ... calculated for the offered load queue_a */
     double queue_a;
-    double soon[3]; /* mean wait within the next minute with one holder less, as now, one more */
+    double wait_s[3]; /* mean wait with one holder less, as now, one more; placement */
 };
 
 /* --- requests: beside the window's
