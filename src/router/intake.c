@@ -17,7 +17,7 @@
  * request_max. */
 #define INTAKE_BATCH_BYTES    ((size_t)8 << 20) /* of entries in one reply, about */
 #define INTAKE_COUNT_MAX      16
-#define INTAKE_READS          4 /* on the way at a time, so that Redis does not wait for us */
+#define INTAKE_READS          4 /* on the way while replies are full: Redis need not wait for us */
 #define RECONCILE_PAGE_TEXT   "128"
 #define RECONCILE_READS       4     /* entries being read at a time: each may be large */
 #define RECONCILE_PAUSE_MS    1000  /* between two looks that something made necessary */
@@ -72,6 +72,7 @@ static void on_entries(const struct redisReply *reply, void *arg)
     const struct redisReply *entries = reply_at(reply_at(reply, 0), 1);
     size_t largest = 0;
 
+    router->intake_flows = reply_count(entries) >= router->intake_count;
     if (router->intake_reads > 0)
         router->intake_reads--;
     if (!reply || !router->redis_ok || router->stopping)
@@ -113,8 +114,11 @@ void intake_read(struct router *router)
         redis_conn_pending_bytes(router->commands) > REDIS_CONN_HOLD_BYTES || !has_room(router))
         return;
     (void)snprintf(count, sizeof count, "%u", router->intake_count);
-    (void)snprintf(block, sizeof block, "%d", ROUTER_BLOCK_MS);
-    while (router->intake_reads < INTAKE_READS && redis_conn_is_ready(router->intake) &&
+    (void)snprintf(
+        block, sizeof block, "%lld",
+        (long long)redis_command_block_ms(router->presence_ms - clock_now_ms(), ROUTER_BLOCK_MS));
+    while (router->intake_reads < (router->intake_flows ? INTAKE_READS : 1) &&
+           redis_conn_is_ready(router->intake) &&
            redis_command_send(router->intake, on_entries, router, 11, argv))
         router->intake_reads++;
 }

@@ -288,7 +288,9 @@ static void read_on(struct router *router)
     const char *control[] = {"XREAD", "COUNT",   LISTEN_COUNT_TEXT,    "BLOCK",
                              block,   "STREAMS", router->keys.control, router->control_id};
 
-    (void)snprintf(block, sizeof block, "%d", ROUTER_BLOCK_MS);
+    (void)snprintf(
+        block, sizeof block, "%lld",
+        (long long)redis_command_block_ms(router->presence_ms - clock_now_ms(), ROUTER_BLOCK_MS));
     router->listening = router->events_ok
                             ? redis_command_send(router->listen, on_read, router, 10, both)
                             : redis_command_send(router->listen, on_read, router, 8, control);

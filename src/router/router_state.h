@@ -97,6 +97,7 @@ struct router {
     /* intake.c */
     unsigned intake_reads;   /* XREADGROUP calls without an answer */
     unsigned intake_count;   /* COUNT of the next one */
+    bool intake_flows;       /* the last reply was full: there is more */
     int64_t intake_retry_ms; /* monotonic: no XREADGROUP before */
     bool reconcile_wanted;   /* our pending entries may hold some that we do not know */
     bool reconcile_running;

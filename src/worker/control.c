@@ -59,7 +59,7 @@ static void on_last_id(const struct redisReply *reply, void *arg)
 void control_tick(struct worker *w, int64_t now_ms)
 {
     struct control *control = &w->control;
-    char count[16];
+    char count[16], block[READER_BLOCK_TEXT_MAX];
 
     if (!reader_is_free(&control->reader, now_ms))
         return;
@@ -69,8 +69,9 @@ void control_tick(struct worker *w, int64_t now_ms)
         return;
     }
     (void)snprintf(count, sizeof count, "%d", CONTROL_COUNT);
-    const char *argv[] = {"XREAD",           "COUNT",   count,           "BLOCK",
-                          READER_BLOCK_TEXT, "STREAMS", w->keys.control, control->last_id};
+    const char *argv[] = {
+        "XREAD",   "COUNT",         count,           "BLOCK", reader_block(w, block),
+        "STREAMS", w->keys.control, control->last_id};
     reader_send(&control->reader, w, on_entries, 8, argv);
 }
 

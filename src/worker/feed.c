@@ -28,7 +28,7 @@ void feed_read(struct worker *w)
 {
     struct feed *feed = &w->feed;
     unsigned free_slots = jobs_free_slots(w);
-    char count[16];
+    char count[16], block[READER_BLOCK_TEXT_MAX];
 
     if (feed->is_stopped || !session_is_open(w) || free_slots == 0 ||
         !availability_is_ok(&w->node.availability) ||
@@ -36,8 +36,9 @@ void feed_read(struct worker *w)
         return;
     (void)snprintf(count, sizeof count, "%u", free_slots);
     const char *argv[] = {
-        "XREADGROUP", "GROUP",           GROUP_WORKERS, w->config.node_id, "COUNT", count,
-        "BLOCK",      READER_BLOCK_TEXT, "STREAMS",     w->stream_key,     ">"};
+        "XREADGROUP", "GROUP", GROUP_WORKERS,          w->config.node_id, "COUNT",
+        count,        "BLOCK", reader_block(w, block), "STREAMS",         w->stream_key,
+        ">"};
     reader_send(&feed->reader, w, on_entries, 11, argv);
 }
 

@@ -12,7 +12,14 @@
 
 #define GRACE_MS 5000 /* beyond BLOCK, before the connection counts as dead */
 
-_Static_assert(READER_BLOCK_MS == 5000, "READER_BLOCK_TEXT says the same");
+const char *reader_block(const struct worker *w, char buf[static READER_BLOCK_TEXT_MAX])
+{
+    int64_t beat_ms = w->beat.next_ms - clock_now_ms();
+
+    (void)snprintf(buf, READER_BLOCK_TEXT_MAX, "%lld",
+                   (long long)redis_command_block_ms(beat_ms, READER_BLOCK_MS));
+    return buf;
+}
 
 void reader_init(struct reader *reader, struct worker *w, const char *role,
                  void (*on_ready)(void *arg))

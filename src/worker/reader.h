@@ -16,8 +16,11 @@ struct worker;
 
 /* What a read may block: an answer that does not come then tells of a connection that swallows what
  * it is given, which no keepalive does if something between us and Redis acknowledges it. */
-#define READER_BLOCK_MS   5000
-#define READER_BLOCK_TEXT "5000" /* the same, for the command */
+#define READER_BLOCK_MS       5000
+#define READER_BLOCK_TEXT_MAX 24
+
+/* The same for the next command, in words; see redis_command_block_ms(). */
+const char *reader_block(const struct worker *w, char buf[static READER_BLOCK_TEXT_MAX]);
 
 struct reader {
     struct redis_conn *conn;

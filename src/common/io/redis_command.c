@@ -31,6 +31,17 @@ bool redis_command_event(struct redis_conn *conn, const struct keys *keys, int a
     return redis_command_send(conn, NULL, NULL, 6 + argc, all);
 }
 
+/* Long enough for nobody to read in circles, and how much earlier than the heartbeat it ends. */
+#define BLOCK_MIN_MS  500
+#define BLOCK_LEAD_MS 2
+
+int64_t redis_command_block_ms(int64_t beat_ms, int64_t max_ms)
+{
+    int64_t block_ms = beat_ms - BLOCK_LEAD_MS;
+
+    return block_ms < BLOCK_MIN_MS || block_ms > max_ms ? max_ms : block_ms;
+}
+
 bool redis_command_said(const struct redisReply *reply, const char *word)
 {
     return span_is(reply_span(reply_at(reply, 0)), word);

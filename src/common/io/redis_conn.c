@@ -146,6 +146,8 @@ static void on_reply(redisAsyncContext *ac, void *reply, void *privdata)
         context_gone(conn, ac);
     inflight_take(&conn->inflight, command);
     free(command);
+    if (!conn->inflight.oldest && conn->state == REDIS_CONN_READY)
+        (void)event_del(conn->timer); /* or it would wake us for nothing */
     conn->answered_ms = clock_now_ms();
     conn->depth++;
     if (callback)
