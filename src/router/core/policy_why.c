@@ -179,7 +179,7 @@ static const char *why_not(const struct policy *policy, const struct policy_deci
     if (!policy->pairs[pair].is_in[PAIRS_RESIDENT])
         return why_not_load(policy, node, pair);
     if (n->heat.is_resting)
-        return "resting from heat";
+        return "hot, which costs more";
     return n->is_failing ? "has failed others lately" : "costs more";
 }
 
