@@ -233,6 +233,7 @@ def test_what_redis_refuses_is_counted(cluster):
     def value(name, **labels):
         return page(router).value(name, **labels)
 
+    wait_until(lambda: value("orion_node_up", node="pi-1") == 1, "the router has seen the node")
     # The node is full by Redis' own view, in the same moment as the request comes: the router cannot
     # know it yet.
     worker.freeze()
