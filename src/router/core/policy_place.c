@@ -37,9 +37,10 @@ static void waits_fill(struct policy *policy, uint32_t model, int64_t now_ms)
     uint32_t busy, holders;
 
     if (m->list[PAIRS_RESIDENT].n > PLACE_SOON_HOLDERS) {
-        for (uint32_t i = 0; i < 3; i++)
-            m->wait_s[i] =
-                policy_queue_wait(policy, model, policy_replicas(m) + (double)i - 1.0, now_ms);
+        for (uint32_t i = 0; i < 3; i++) {
+            double replicas = policy_replicas(m) + (double)i - 1.0;
+            m->wait_s[i] = policy_queue_wait(policy, model, replicas, now_ms);
+        }
         return;
     }
     holders = holders_of(policy, model, &busy);
