@@ -22,7 +22,7 @@ AWAY = ("net-", "kill-redis", "freeze-redis", "maxmemory", "debug-sleep", "clien
 LATE = {"deadline_exceeded", "attempts_exhausted"}
 INVALID = ("bad_field", "bad_json", "bad_number", "no_input", "many_fields")
 # "No growth": connections to an Ollama come and go with the work (slots, probes), and malloc keeps
-# pages: at most 2 descriptors and 456 KiB were seen in 37 scenarios and in minutes of `mixed`. Two
+# pages: at most 2 descriptors and 456 KiB were seen in 35 scenarios and in minutes of `mixed`. Two
 # thousand requests that leave 800 bytes each are more. A sanitizer keeps what was freed for a while.
 FDS_SLACK, ANON_SLACK_KIB = 4, 65536 if SANITIZE else 1536
 
