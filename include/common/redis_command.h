@@ -23,12 +23,12 @@ bool redis_command_send(struct redis_conn *conn, redis_conn_callback *callback, 
 bool redis_command_event(struct redis_conn *conn, const struct keys *keys, int argc,
                          const char *const *argv);
 
-/* Is it the answer of a script, an array that begins with `word`? */
 /* For how long a read may block, in ms: at most `max_ms`, and if possible until just before the
  * next heartbeat, which comes in `beat_ms`. Redis then notices with the heartbeat that the time is
  * up, and what it has to say about both arrives together: one wake-up instead of two. */
 int64_t redis_command_block_ms(int64_t beat_ms, int64_t max_ms);
 
+/* Is it the answer of a script, an array that begins with `word`? */
 bool redis_command_said(const struct redisReply *reply, const char *word);
 
 /* Does the error say that this server cannot serve us now, and only another connection can help:

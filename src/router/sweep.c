@@ -92,9 +92,9 @@ static bool explain_wait(struct router *router, uint32_t index, int64_t now_ms)
 
     if (request->told_no_node || now_ms - request->first_seen_ms < UNPLACED_LOG_MS)
         return false;
-    request->told_no_node = true;
     if (!policy_kept(router->policy, index, &decision))
         return false;
+    request->told_no_node = true;
     policy_words_say(router, &decision, why, sizeof why);
     log_info("event=waits_for_node request_id=%s model=%s waited_ms=%lld why=\"%s\"",
              request->request_id, names_text(&router->names, request->model).ptr,

@@ -46,6 +46,8 @@ static void on_alive(struct worker *w, const char *version)
         (void)snprintf(poller->version, sizeof poller->version, "%s", version);
         beat_soon(w);
     }
+    if (poller->state == OLLAMA_DOWN)
+        residency_clear(&poller->residency); /* perhaps started with another environment */
     if (poller->failures > 0 || poller->state == OLLAMA_DOWN)
         poller->wants_tags = true;
     poller->failures = 0;
@@ -179,6 +181,10 @@ static void take_ps(struct worker *w, const struct http_outcome *outcome)
     if (is_whole && outcome->status == 200) {
         if (ps_decode(buf_span(&poller->answer), &poller->ps, &err) < 0) {
             log_debug("event=ps_garbage why=\"%s\"", err.msg);
+            if (!poller->is_alive) { /* whatever answered, is it Ollama? */
+                ask(w, POLLER_VERSION);
+                return;
+            }
         } else {
             poller->is_ps_fresh = true;
             residency_look(&poller->residency, &poller->ps, poller->ps_asked_ms);

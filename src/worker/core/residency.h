@@ -56,7 +56,8 @@ void residency_look(struct residency *residency, const struct ps *ps, int64_t as
 bool residency_is_ours(const struct residency *residency, const struct ps_model *model,
                        int64_t num_ctx);
 
-/* Ollama is another version, or another process: what it gives is to be seen anew. */
+/* Ollama is another version, or was down and may be another process: what it gives is to be seen
+ * anew. */
 void residency_clear(struct residency *residency);
 
 #endif
