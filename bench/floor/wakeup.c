@@ -1,11 +1,13 @@
 /*
  * The floor of a streamed token: one XADD, and the blocked XREAD that it wakes.
  *
- *     floor-wakeup --redis SOCKET [--count N]
+ *     floor-wakeup --redis SOCKET [--count N] [--pause-ms N]
  *
+ * With a pause before each XADD everybody sleeps when it comes, as between two tokens.
  * Prints one line of JSON: microseconds from before the XADD until the reader has the entry.
  */
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -15,6 +17,7 @@ int main(int argc, char **argv)
 {
     const char *path = tool_option(argc, argv, "redis", NULL);
     long count = tool_number(argc, argv, "count", 2000);
+    long pause_ms = tool_number(argc, argv, "pause-ms", 0);
     redisContext *writer = tool_connect(path), *reader = tool_connect(path);
     int64_t *took_us = calloc((size_t)count, sizeof *took_us);
     char last[40] = "0"; /* and not "$": should the XADD overtake the XREAD, nobody would wake */
@@ -38,6 +41,7 @@ int main(int argc, char **argv)
         while (!written)
             (void)redisBufferWrite(reader, &written);
         freeReplyObject(tool_call(writer, 1, ping, NULL)); /* the reader is blocked by now */
+        (void)poll(NULL, 0, (int)pause_ms);
         int64_t from_us = tool_now_us();
 
         tool_append(writer, 7, xadd);
