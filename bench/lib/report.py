@@ -56,6 +56,8 @@ def number(x):
 # Between these docs/performance.md has the table of the recorded run.
 MARK_BEGIN, MARK_END = "<!-- bench/baseline.json begins -->", "<!-- bench/baseline.json ends -->"
 
+PICTURE = "\n![What grows with nodes and models](growth.svg)"  # drawn by --plot docs/growth.svg
+
 HEAD = ("benchmark", "what", "daemon", "floor", "ratio or value", "min to max", "bar", "")
 
 
@@ -87,4 +89,5 @@ def markdown(kept):
     return "\n".join([f"{about['date']}, {about['cpu']}, {about['cores']} cores, Linux "
                       f"{about['kernel']}, {about['arch']}; {versions}; commit {about['commit']}; "
                       f"{kept['rounds']} rounds.", ""] +
-                     ["| " + " | ".join(line) + " |" for line in lines])
+                     ["| " + " | ".join(line) + " |" for line in lines] +
+                     ([PICTURE] if len(rows) < len(kept["rows"]) else []))
