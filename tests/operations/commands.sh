@@ -71,6 +71,7 @@ tries "df -h" 0 '/$'
 tries "redis-cli INFO memory" 0 '^maxmemory_policy:noeviction' \
     env REDISCLI_AUTH="$(cat /root/orion-operator.password)" redis-cli --user orion-operator INFO memory
 tries "systemctl status ollama" 0 'active \(running\)'
+until_so sh -c 'systemctl show --property=StatusText orion-worker | grep "=0 of 1 slots busy"' # told with each heartbeat
 tries "systemctl status orion-worker" 0 'Status: "0 of 1 slots busy'
 tries "journalctl --disk-usage" 0 'take up'
 tries "journalctl -u orion-router -p warning" 0 ''
