@@ -13,18 +13,18 @@ def decades(values):
     return low, max(high, low + 1)
 
 
-def chart(title, x_name, y_name, series, at_x=0):
-    """series: name -> [(x, y)]; the group begins at_x from the left of the picture."""
+def chart(title, x_name, y_name, series):
+    """series: name -> [(x, y)]."""
     x0, x1 = decades([x for line in series.values() for x, _ in line])
     y0, y1 = decades([y for line in series.values() for _, y in line])
 
     def px(x):
-        return at_x + LEFT + (math.log10(x) - x0) / (x1 - x0) * (WIDTH - LEFT - RIGHT)
+        return LEFT + (math.log10(x) - x0) / (x1 - x0) * (WIDTH - LEFT - RIGHT)
 
     def py(y):
         return HEIGHT - BOTTOM - (math.log10(y) - y0) / (y1 - y0) * (HEIGHT - TOP - BOTTOM)
 
-    out = [f'<text x="{at_x + WIDTH / 2}" y="20" text-anchor="middle" font-weight="bold">'
+    out = [f'<text x="{WIDTH / 2}" y="20" text-anchor="middle" font-weight="bold">'
            f'{escape(title)}</text>']
     for e in range(x0, x1 + 1):
         out.append(f'<line x1="{px(10**e):.1f}" x2="{px(10**e):.1f}" y1="{TOP}" '
@@ -32,8 +32,8 @@ def chart(title, x_name, y_name, series, at_x=0):
                    f'y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{10**e:,}</text>')
     for e in range(y0, y1 + 1):
         label = f"{10**e:,}" if e >= 0 else f"{10**e:g}"
-        out.append(f'<line x1="{at_x + LEFT}" x2="{at_x + WIDTH - RIGHT}" y1="{py(10**e):.1f}" '
-                   f'y2="{py(10**e):.1f}" stroke="#ddd"/><text x="{at_x + LEFT - 6}" '
+        out.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{py(10**e):.1f}" '
+                   f'y2="{py(10**e):.1f}" stroke="#ddd"/><text x="{LEFT - 6}" '
                    f'y="{py(10**e) + 4:.1f}" text-anchor="end">{label}</text>')
     for (name, line), colour in zip(series.items(), COLOURS):
         points = " ".join(f"{px(x):.1f},{py(y):.1f}" for x, y in line)
@@ -41,20 +41,23 @@ def chart(title, x_name, y_name, series, at_x=0):
         out += [f'<circle cx="{px(x):.1f}" cy="{py(y):.1f}" r="3" fill="{colour}"/>'
                 for x, y in line]
     for i, (name, colour) in enumerate(zip(series, COLOURS)):
-        out.append(f'<text x="{at_x + LEFT + 8}" y="{TOP + 14 + 14 * i}" fill="{colour}">'
+        out.append(f'<text x="{LEFT + 8}" y="{TOP + 14 + 14 * i}" fill="{colour}">'
                    f'{escape(name)}</text>')
-    out.append(f'<text x="{at_x + LEFT + (WIDTH - LEFT - RIGHT) / 2}" y="{HEIGHT - 10}" '
+    out.append(f'<text x="{LEFT + (WIDTH - LEFT - RIGHT) / 2}" y="{HEIGHT - 10}" '
                f'text-anchor="middle">{escape(x_name)}</text>')
-    out.append(f'<text x="{at_x + 12}" y="{HEIGHT / 2}" text-anchor="middle" '
-               f'transform="rotate(-90 {at_x + 12} {HEIGHT / 2})">{escape(y_name)}</text>')
+    out.append(f'<text x="{12}" y="{HEIGHT / 2}" text-anchor="middle" '
+               f'transform="rotate(-90 {12} {HEIGHT / 2})">{escape(y_name)}</text>')
     return out
 
 
-def picture(charts):
-    """charts: arguments of chart() but the last; they stand side by side."""
+def picture(charts, columns=3):
+    """charts: arguments of chart(); so many stand side by side."""
     body = []
     for i, arguments in enumerate(charts):
-        body += chart(*arguments, at_x=i * WIDTH)
-    return "\n".join([f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH * len(charts)}" '
-                      f'height="{HEIGHT}" font-family="sans-serif" font-size="11">',
+        body += [f'<g transform="translate({i % columns * WIDTH},{i // columns * HEIGHT})">',
+                 *chart(*arguments), "</g>"]
+    width = WIDTH * min(columns, len(charts))
+    height = HEIGHT * -(-len(charts) // columns)
+    return "\n".join([f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+                      'font-family="sans-serif" font-size="11">',
                       '<rect width="100%" height="100%" fill="white"/>', *body, "</svg>\n"])
