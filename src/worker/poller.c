@@ -161,14 +161,36 @@ static void tell_foreign(struct worker *w)
     }
 }
 
-static void take_ps(struct worker *w, const struct http_outcome *outcome)
+/* False if it is not what Ollama answers. */
+static bool use_ps(struct worker *w)
 {
     struct poller *poller = &w->poller;
     uint64_t before = resident_hash(w);
-    bool is_whole = outcome->result == HTTP_OK_COMPLETE;
     struct err err;
+    bool is_good = ps_decode(buf_span(&poller->answer), &poller->ps, &err) == 0;
 
-    if (!poller->is_alive && !(is_whole && outcome->status == 200)) {
+    if (is_good) {
+        poller->is_ps_fresh = true;
+        residency_look(&poller->residency, &poller->ps, poller->ps_asked_ms);
+        tell_foreign(w);
+        if (resident_hash(w) != before)
+            beat_soon(w);
+    } else {
+        log_debug("event=ps_garbage why=\"%s\"", err.msg);
+    }
+    node_on_resident(w);
+    counters_on_resident(w);
+    probe_on_resident(w);
+    return is_good;
+}
+
+static void take_ps(struct worker *w, const struct http_outcome *outcome)
+{
+    struct poller *poller = &w->poller;
+    bool is_whole = outcome->result == HTTP_OK_COMPLETE;
+    bool is_good = is_whole && outcome->status == 200 && use_ps(w);
+
+    if (!is_good && !poller->is_alive) { /* whatever answered, is it Ollama? */
         ask(w, POLLER_VERSION);
         return;
     }
@@ -177,24 +199,6 @@ static void take_ps(struct worker *w, const struct http_outcome *outcome)
         poller->has_asked_ps_twice = true;
         ask(w, POLLER_PS);
         return;
-    }
-    if (is_whole && outcome->status == 200) {
-        if (ps_decode(buf_span(&poller->answer), &poller->ps, &err) < 0) {
-            log_debug("event=ps_garbage why=\"%s\"", err.msg);
-            if (!poller->is_alive) { /* whatever answered, is it Ollama? */
-                ask(w, POLLER_VERSION);
-                return;
-            }
-        } else {
-            poller->is_ps_fresh = true;
-            residency_look(&poller->residency, &poller->ps, poller->ps_asked_ms);
-            tell_foreign(w);
-            if (resident_hash(w) != before)
-                beat_soon(w);
-        }
-        node_on_resident(w);
-        counters_on_resident(w);
-        probe_on_resident(w);
     }
     after_ps(w);
 }
