@@ -63,7 +63,7 @@ class Client:
         self.spec, self.prefix = spec, spec["prefix"]
         self.dice = random.Random(f"{spec['seed']}-client-{spec['index']}")
         # No retries inside redis-py (6 has them): what was sent twice has to be in the account.
-        self.db = redis.Redis(port=spec["port"], decode_responses=True, encoding_errors="replace",
+        self.db = redis.Redis(host="127.0.0.1", port=spec["port"], decode_responses=True, encoding_errors="replace",
                               socket_timeout=3, socket_connect_timeout=2, retry=None)
         self.open, self.closed, self.number = [], [], 0
         self.later = []  # (when, request) to be submitted once more after its end

@@ -55,7 +55,7 @@ class Redis(Process):
 
     def client(self, user=None):
         if user:
-            return redis.Redis(port=self.port, username=user, password=acl.password(user), retry=None,
+            return redis.Redis(host="127.0.0.1", port=self.port, username=user, password=acl.password(user), retry=None,
                                decode_responses=True, socket_timeout=30 * SLOW)
         # redis-py 6 would repeat a failed command unless told not to: a test looks at the failure.
         admin = (acl.ADMIN, "admin") if self.users else (None, self.password)

@@ -117,7 +117,7 @@ def test_each_forbidden_thing_is_refused_and_the_rest_is_not(guarded):
 
 def test_without_a_password_nobody_gets_in(guarded):
     with pytest.raises(redis.exceptions.AuthenticationError):
-        redis.Redis(port=guarded.redis.port, retry=None).ping()
+        redis.Redis(host="127.0.0.1", port=guarded.redis.port, retry=None).ping()
 
 
 def test_the_shipped_file_lets_nobody_in_before_passwords_are_set():
