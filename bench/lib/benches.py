@@ -224,14 +224,6 @@ def streaming(rounds, requests=1000, workers=20, tokens=100):
 
 # --- memory and rest ------------------------------------------------------------------------------
 
-def idle_pss(s, curl):
-    floor = s.background("floor-idle-curl" if curl else "floor-idle", connections=3)
-    time.sleep(0.5)
-    bytes_used = pss_bytes(floor.pid)
-    floor.kill()
-    return bytes_used
-
-
 def waiting_bytes(n, **settings):
     """Memory of a router for each of n waiting requests; the payload stays in Redis."""
     with stage() as s:
@@ -254,11 +246,13 @@ def memory(rounds):
     window = Row("router, per request in a window of 65,536", "bytes", [], None, 400)
     for _ in range(rounds):
         with stage() as s:
-            floors = idle_pss(s, False), idle_pss(s, True)
             r, w = s.shipped_router(), s.shipped_worker("pi-1", s.sim())
             s.ask(prompt="hi")
-            router.values.append((pss_bytes(r.pid) - floors[0]) / 1024)
-            worker.values.append((pss_bytes(w.pid) - floors[1]) / 1024)
+            # At one time, for a page of a library is divided by the number of those that have it.
+            floors = [s.background(name, connections=3) for name in ("floor-idle", "floor-idle-curl")]
+            time.sleep(0.5)
+            router.values.append((pss_bytes(r.pid) - pss_bytes(floors[0].pid)) / 1024)
+            worker.values.append((pss_bytes(w.pid) - pss_bytes(floors[1].pid)) / 1024)
         shipped.values.append(waiting_bytes(40_000, model_wait="10m"))
         window.values.append(waiting_bytes(40_000, model_wait="10m", window=65_536))
     return [router, worker, shipped, window]
