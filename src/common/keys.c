@@ -68,7 +68,7 @@ bool key_callback_valid(const struct keys *keys, struct span callback)
 {
     char begin[KEY_MAX];
 
-    (void)key_of(keys, ":responses:", (struct span){NULL, 0}, begin);
+    (void)key_of(keys, ":responses:", span_str(""), begin);
     if (callback.len > CALLBACK_MAX || !span_starts(callback, begin) ||
         callback.len == strlen(begin))
         return false;
