@@ -12,7 +12,7 @@ HALF_SECOND = "gemma3:1b,load=1ms,gen_tps=40,prompt_tps=1e6,tokens=20"
 def one_node(cluster: Cluster, model=CHAT, **worker):
     """Daemons at their default log level, as an operator runs them."""
     sim = cluster.sim(model)
-    cluster.router(log_level="info")
+    cluster.router(log_level="info", model_wait="20s")  # to come back takes longer than 2 s now and then
     cluster.worker("pi-1", sim, log_level="info", **worker)
     return sim
 
