@@ -9,10 +9,10 @@ from process import SLOW, stays_true
 HALF_SECOND = "gemma3:1b,load=1ms,gen_tps=40,prompt_tps=1e6,tokens=20"
 
 
-def one_node(cluster: Cluster, model=CHAT, **worker):
+def one_node(cluster: Cluster, model=CHAT, model_wait="2s", **worker):
     """Daemons at their default log level, as an operator runs them."""
     sim = cluster.sim(model)
-    cluster.router(log_level="info", model_wait="20s")  # to come back takes longer than 2 s now and then
+    cluster.router(log_level="info", model_wait=model_wait)
     cluster.worker("pi-1", sim, log_level="info", **worker)
     return sim
 
@@ -47,7 +47,7 @@ def test_redis_is_not_there_at_the_start(new_cluster):
 
 def test_redis_is_gone_for_a_while(new_cluster):
     cluster = new_cluster(aof=True)
-    one_node(cluster)
+    one_node(cluster, model_wait="20s")  # a node may take longer than 2 s to come back
     cluster.ask(prompt="hi")
     asked = [cluster.submit(prompt="hi") for _ in range(3)]
     cluster.redis.kill()
