@@ -60,6 +60,7 @@ struct job_stream {
     struct chunks chunks;
     struct buf out;     /* the entry that is on its way, or was refused and is sent again */
     int64_t seq;        /* of that entry, or of the next one */
+    bool was_sent;      /* that entry, before: nobody knows whether it was written */
     bool is_on_its_way; /* one entry is unanswered: the others merge meanwhile */
     bool is_off;        /* no chunks (any more) */
     bool has_sent;      /* the client has seen some of this attempt */

@@ -160,6 +160,13 @@ static void on_status(const struct redisReply *reply, void *arg)
     job_drive(job, clock_now_ms());
 }
 
+/* The entry is written: what is sent now is another one. */
+static void next_entry(struct job_stream *stream)
+{
+    stream->seq++;
+    stream->was_sent = false;
+}
+
 static void on_chunk(const struct redisReply *reply, void *arg)
 {
     struct job *job = arg;
@@ -169,7 +176,7 @@ static void on_chunk(const struct redisReply *reply, void *arg)
     job->stream.is_on_its_way = false;
     if (chunk_told(job, reply)) {
         buf_clear(&job->stream.out);
-        job->stream.seq++;
+        next_entry(&job->stream);
     } else {
         job->stream.send_ms = now_ms + PUBLISH_RETRY_MS;
     }
@@ -177,12 +184,13 @@ static void on_chunk(const struct redisReply *reply, void *arg)
 }
 
 /* The arguments up to the entry's fields, and the fields that every entry begins with. */
-static void chunk_args(struct script_args *args, const struct job *job, const char *type,
-                       char job_key[static KEY_MAX])
+static void chunk_args(struct script_args *args, const struct job *job, bool was_sent,
+                       const char *type, char job_key[static KEY_MAX])
 {
     publish_keys(args, job, job_key);
     publish_gate(args, job);
     script_arg_i64(args, job->times.deadline_ms - clock_now_ms());
+    script_arg(args, was_sent ? "1" : "0");
     script_arg(args, "type");
     script_arg(args, type);
     script_arg(args, FIELD_REQUEST_ID);
@@ -198,7 +206,7 @@ void publish_running(struct job *job)
 
     if (!session_can_write(job->worker))
         return;
-    chunk_args(&args, job, "status", job_key);
+    chunk_args(&args, job, false, "status", job_key);
     script_arg(&args, "state");
     script_arg(&args, "running");
     script_arg(&args, "node");
@@ -213,12 +221,13 @@ static bool send_chunk(struct job *job, struct span response, int64_t seq,
     struct script_args args;
     char job_key[KEY_MAX];
 
-    chunk_args(&args, job, "chunk", job_key);
+    chunk_args(&args, job, job->stream.was_sent, "chunk", job_key);
     script_arg(&args, "seq");
     script_arg_i64(&args, seq);
     script_arg(&args, "response");
     script_arg_span(&args, response);
     job->stream.has_sent = true;
+    job->stream.was_sent = true;
     return publish_call(job, SCRIPT_CHUNK, &args, callback);
 }
 
@@ -279,7 +288,7 @@ static void on_rest(const struct redisReply *reply, void *arg)
     stream->is_on_its_way = false;
     if (reply && chunk_told(job, reply)) {
         rest_drop_first(stream);
-        stream->seq++;
+        next_entry(stream);
     } else if (reply) {
         buf_clear(&stream->rest); /* refused: the client has the beginning, and then `done` */
     }

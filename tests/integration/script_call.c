@@ -52,6 +52,7 @@ static const struct word {
     WORD(state, ""),
     WORD(run_ms, "12"),
     WORD(left_ms, "100000"),
+    WORD(sent_before, "0"),
     WORD(delivery, "started"),
     WORD(lost_ms, "15000"),
     WORD(more_tried, "n1"),
@@ -78,7 +79,8 @@ static const struct {
     [SCRIPT_BEAT] = {"@health epoch_key @drained stream", "node epoch json =workers"},
     [SCRIPT_BURY] = {"stream epoch_key @dead @events", "=workers node epoch entry error"},
     [SCRIPT_CANCEL] = {"@control job requests", "=routers control_id control_ms mark_ms"},
-    [SCRIPT_CHUNK] = {"stream epoch_key job callback", "=workers node epoch entry left_ms"},
+    [SCRIPT_CHUNK] = {"stream epoch_key job callback",
+                      "=workers node epoch entry left_ms sent_before"},
     [SCRIPT_DRAIN] = {"@control @drained @events", "=routers control_id op node"},
     [SCRIPT_END] = {"requests callback job @events @dead",
                     "=routers router entry request_id attempt came_back ttl_ms code error "

@@ -22,7 +22,7 @@ struct call {
     const char *last_error, *code, *error, *retryable, *event, *dead, *answerable, *max_queue;
     const char *state, *run_ms, *left_ms, *delivery, *lost_ms, *more_tried, *json, *low_epoch;
     const char *control_id, *control_ms, *mark_ms, *op, *other, *stale_ms, *count, *forget_ms;
-    const char *longest;
+    const char *longest, *sent_before;
     const char *at_node;          /* in end.lua: the node that an error names */
     const char *const *more_keys; /* behind the others; ended by NULL */
     const char *const *more_args; /* behind the others; ended by NULL */

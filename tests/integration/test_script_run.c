@@ -141,13 +141,46 @@ static void test_a_chunk_is_appended_and_the_callback_expires(void **state)
     assert_string_equal(stream_text(fx, CALLBACK), "type=chunk seq=0");
     assert_ttl(fx, CALLBACK, 50000 + TTL_MS);
     fixture_ok(fx, "PEXPIRE %s 30000", CALLBACK);
-    assert_string_equal(CALL(fx, CHUNK, .entry = id, .more_args = CHUNK), "ok");
-    assert_string_equal(answer(fx, "XLEN %s", CALLBACK), "1"); /* the answer had been lost */
     assert_string_equal(CALL(fx, CHUNK, .entry = id, .more_args = next), "ok");
     assert_ttl(fx, CALLBACK, 30000); /* it is set once */
     assert_string_equal(answer(fx, "XLEN %s", CALLBACK), "2");
     assert_string_equal(hash_text(fx, JOB), job);
     assert_string_equal(pending_text(fx, NODE), text_of("%s n1 x1", id));
+}
+
+static void test_a_chunk_whose_answer_was_lost_is_there_once(void **state)
+{
+    static const char *const next[] = {"type", "chunk", "seq", "1", NULL};
+    struct redis_fixture *fx = *state;
+    const char *id = submit_started(fx);
+
+    assert_string_equal(CALL(fx, CHUNK, .entry = id, .more_args = CHUNK), "ok");
+    REFUSES(fx, "ok", CHUNK, .entry = id, .sent_before = "1", .more_args = CHUNK);
+    assert_string_equal(CALL(fx, CHUNK, .entry = id, .more_args = next), "ok");
+    REFUSES(fx, "ok", CHUNK, .entry = id, .sent_before = "1", .more_args = CHUNK);
+    assert_string_equal(stream_text(fx, CALLBACK), "type=chunk seq=0; type=chunk seq=1");
+}
+
+static void test_a_chunk_that_was_sent_and_never_written_is_written(void **state)
+{
+    struct redis_fixture *fx = *state;
+    const char *id = submit_started(fx);
+
+    assert_string_equal(
+        CALL(fx, CHUNK, .entry = id, .sent_before = "1", .more_args = LIST("a", "b")), "ok");
+    assert_string_equal(CALL(fx, CHUNK, .entry = id, .sent_before = "1", .more_args = CHUNK), "ok");
+    assert_string_equal(stream_text(fx, CALLBACK), "a=b; type=chunk seq=0");
+}
+
+static void test_a_callback_that_its_client_deleted_expires_again(void **state)
+{
+    struct redis_fixture *fx = *state;
+    const char *id = submit_started(fx);
+
+    (void)CALL(fx, CHUNK, .entry = id, .more_args = CHUNK);
+    fixture_ok(fx, "DEL %s", CALLBACK);
+    (void)CALL(fx, CHUNK, .entry = id, .left_ms = "50000", .more_args = LIST("a", "b"));
+    assert_ttl(fx, CALLBACK, 50000 + TTL_MS);
 }
 
 static void test_a_chunk_after_the_deadline_still_expires(void **state)
@@ -190,6 +223,7 @@ static void test_a_callback_that_cannot_take_a_chunk_is_undeliverable(void **sta
 
     fixture_ok(fx, "SET %s text", CALLBACK);
     REFUSES(fx, "undeliverable", CHUNK, .entry = id, .more_args = CHUNK);
+    REFUSES(fx, "undeliverable", CHUNK, .entry = id, .sent_before = "1", .more_args = CHUNK);
     fixture_ok(fx, "DEL %s", CALLBACK);
     fixture_ok(fx, "XADD %s " MAX_ID " a b", CALLBACK);
     REFUSES(fx, "undeliverable", CHUNK, .entry = id, .more_args = CHUNK);
@@ -280,6 +314,9 @@ int main(void)
         TEST(test_a_request_whose_callback_takes_no_more_ids_is_not_started),
         TEST(test_a_full_memory_starts_nothing_and_loses_nothing),
         TEST(test_a_chunk_is_appended_and_the_callback_expires),
+        TEST(test_a_chunk_whose_answer_was_lost_is_there_once),
+        TEST(test_a_chunk_that_was_sent_and_never_written_is_written),
+        TEST(test_a_callback_that_its_client_deleted_expires_again),
         TEST(test_a_chunk_after_the_deadline_still_expires),
         TEST(test_a_node_from_which_the_work_was_taken_writes_no_chunk),
         TEST(test_a_cancelled_request_gets_no_more_chunks),
