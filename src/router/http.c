@@ -19,6 +19,7 @@
 #include "common/loop.h"
 
 #include "metrics_text.h"
+#include "no_tls.h"
 #include "router_state.h"
 
 #define BACKLOG       16
@@ -325,6 +326,7 @@ struct http *http_new(struct router *router)
 {
     struct http *http;
 
+    no_tls_end();
     if (!router->config.http_listen[0])
         return NULL;
     http = xcalloc(1, sizeof *http);

@@ -49,6 +49,15 @@ def write(tmp_path, text, name="orion.conf"):
     return str(path)
 
 
+def test_gnutls_is_not_prepared_for_a_server_that_speaks_plain_http():
+    told = run("orion-router", "--version", env={"LD_DEBUG": "bindings"})
+    bound = re.findall(r"binding file \S+ \[0\] to (\S+) \[0\]: normal symbol `_?gnutls_global_init(?:_skip)?'",
+                       told.stderr)
+    if "libgnutls" not in told.stderr:
+        pytest.skip("libmicrohttpd is built without TLS")
+    assert len(bound) >= 2 and set(bound) == {binary("orion-router")}
+
+
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_version_and_help_are_told_on_stdout(program):
     version = run(program, "--version")
