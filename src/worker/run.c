@@ -91,7 +91,8 @@ static void take_line(struct job *job, struct span line)
     enum answer_result result = answer_add_line(&job->answer, line);
     bool shows = result == ANSWER_CHUNK || result == ANSWER_FINAL;
 
-    if (shows && job->wants_stream && !job->stream.is_off && !chunks_add(&job->stream.chunks, line))
+    if (shows && job->wants_stream && !job->stream.is_off &&
+        !chunks_add(&job->stream.chunks, &job->answer.piece))
         result = ANSWER_TOO_LARGE;
     judge(job, result);
 }

@@ -49,7 +49,7 @@ static void feed(struct run *run, enum lines_result (*next)(struct lines *, stru
         assert(line.len > 0 && line.len <= run->max_bytes);
         assert(!memchr(line.ptr, '\n', line.len));
         enum answer_result got = answer_add_line(&run->answer, line);
-        if (got == ANSWER_CHUNK && !chunks_add(&run->chunks, line))
+        if (got == ANSWER_CHUNK && !chunks_add(&run->chunks, &run->answer.piece))
             take_chunks(run);
         assert(run->chunks.closed.len - run->chunks.closed_taken <=
                run->max_bytes + CHUNKS_SLACK_BYTES);

@@ -29,9 +29,19 @@ static void end(struct fixture *f)
     buf_done(&f->out);
 }
 
+static bool add_line(struct fixture *f, const char *line)
+{
+    struct err err;
+    struct piece piece;
+
+    assert_int_equal(json_check(span_str(line), &err), 0);
+    assert_true(pieces_split(f->chunks.open.kind, span_str(line), &piece));
+    return chunks_add(&f->chunks, &piece);
+}
+
 static void add(struct fixture *f, const char *line)
 {
-    assert_true(chunks_add(&f->chunks, span_str(line)));
+    assert_true(add_line(f, line));
 }
 
 /* Adds a piece of text in the kind's plain shape. */
@@ -292,18 +302,17 @@ static void test_a_final_line_with_tool_calls_is_a_chunk_of_its_own(void **state
     end(&f);
 }
 
-static void test_lines_that_ollama_does_not_send_are_ignored(void **state)
+static void test_a_piece_that_nothing_is_merged_into_stays_byte_for_byte(void **state)
 {
-    static const char *const lines[] = {
-        "", "x", "[]", "{\"response\":7}", "{\"response\":\n\"a\"}", "{\"response\":\"a\"} x"};
+    const char *spaced = "{ \"response\" : \"a\\u0041\", \"done\":false , \"n\" : 1.50 }";
     struct fixture f;
 
     (void)state;
     begin(&f, BODY_GENERATE);
-    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
-        add(&f, lines[i]);
-    assert_true(chunks_add(&f.chunks, (struct span){NULL, 0}));
-    takes_nothing(&f);
+    add(&f, spaced);
+    add(&f, "{\"response\":\"b\",\"done\":false}"); /* not merged: `n` is not in every chunk */
+    takes(&f, 0, spaced);
+    takes(&f, 0, "{\"response\":\"b\",\"done\":false}");
     end(&f);
 }
 
@@ -312,7 +321,7 @@ static size_t fill(struct fixture *f, const char *odd, const char *even, size_t 
 {
     size_t n = 0;
 
-    while (chunks_add(&f->chunks, span_str(n % 2 ? odd : even)))
+    while (add_line(f, n % 2 ? odd : even))
         n++;
     return n * text_len;
 }
@@ -383,7 +392,7 @@ int main(void)
         cmocka_unit_test(test_another_role_or_model_is_not_merged),
         cmocka_unit_test(test_empty_chunks_are_dropped_but_not_what_they_carry),
         cmocka_unit_test(test_a_final_line_with_tool_calls_is_a_chunk_of_its_own),
-        cmocka_unit_test(test_lines_that_ollama_does_not_send_are_ignored),
+        cmocka_unit_test(test_a_piece_that_nothing_is_merged_into_stays_byte_for_byte),
         cmocka_unit_test(test_what_waits_is_bounded_and_nothing_of_it_is_lost),
         cmocka_unit_test(test_an_entry_that_finds_no_room_waits_on),
     };

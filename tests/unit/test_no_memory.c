@@ -151,7 +151,8 @@ static bool takes(struct answer *answer, struct chunks *chunks, struct lines *li
 
     while ((got = lines_next(lines, &line)) == LINES_LINE) {
         enum answer_result result = answer_add_line(answer, line);
-        if ((result == ANSWER_CHUNK || result == ANSWER_FINAL) && !chunks_add(chunks, line))
+        if ((result == ANSWER_CHUNK || result == ANSWER_FINAL) &&
+            !chunks_add(chunks, &answer->piece))
             result = ANSWER_TOO_LARGE;
         if (result == ANSWER_TOO_LARGE)
             return false;

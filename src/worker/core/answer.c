@@ -106,21 +106,21 @@ static enum answer_result take_final(struct answer *answer, const struct piece *
 
 enum answer_result answer_add_line(struct answer *answer, struct span line)
 {
-    struct piece piece;
+    struct piece *piece = &answer->piece;
 
     assert(answer->pieces.kind != BODY_EMBED);
     if (answer->state != ANSWER_CHUNK)
         return answer->state;
     if (!is_object(answer, line))
         return answer->state;
-    bool is_split = pieces_split(answer->pieces.kind, line, &piece);
-    if (is_error(answer, line, is_split ? piece.error : json_get(line, "error")))
+    bool is_split = pieces_split(answer->pieces.kind, line, piece);
+    if (is_error(answer, line, is_split ? piece->error : json_get(line, "error")))
         return end(answer, ANSWER_ERROR);
     if (!is_split)
         return end_garbage(answer, "a part of the answer has a type that Ollama does not send");
-    if (!pieces_add(&answer->pieces, &piece))
+    if (!pieces_add(&answer->pieces, piece))
         return end(answer, ANSWER_TOO_LARGE);
-    return is_done(&piece) ? take_final(answer, &piece) : ANSWER_CHUNK;
+    return is_done(piece) ? take_final(answer, piece) : ANSWER_CHUNK;
 }
 
 enum answer_result answer_add_body(struct answer *answer, struct span bytes)

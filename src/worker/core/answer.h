@@ -57,6 +57,8 @@ struct answer {
     struct pieces pieces;     /* the texts and arrays so far */
     struct buf last;          /* the final line (embed: the body so far) */
     struct answer_stats stats;
+    struct piece piece; /* chat and generate, after ANSWER_CHUNK or ANSWER_FINAL: the line just
+                         * taken, apart; it lies in that line, and is gone with it */
     char error[ANSWER_ERROR_MAX]; /* after ANSWER_ERROR: Ollama's text; after ANSWER_GARBAGE: what
                                    * was wrong. UTF-8, one line, for people and for verdict.h */
 };

@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <string.h>
 
-#include "common/err.h"
 #include "common/json.h"
 
 void chunks_init(struct chunks *chunks, enum body_kind kind, size_t max_bytes, int64_t interval_ms,
@@ -113,16 +112,18 @@ static bool has_same(const struct piece *a, const struct piece *b)
     return span_eq(a->model, b->model) && span_eq(a->done, b->done) && span_eq(a->role, b->role);
 }
 
+/* A frame that something has been merged into is plain; of one that is alone nobody has asked. */
 static bool can_merge(const struct chunks *chunks, const struct piece *piece)
 {
+    enum body_kind kind = chunks->open.kind;
     struct piece frame;
 
-    if (chunks->open_n == 0 || !chunks->frame_is_plain || !is_plain(chunks->open.kind, piece))
+    if (chunks->open_n == 0 || !is_plain(kind, piece))
         return false;
     if (first_part(piece) < last_part(&chunks->open))
         return false;
-    return pieces_split(chunks->open.kind, buf_span(&chunks->frame), &frame) &&
-           has_same(&frame, piece);
+    return pieces_split(kind, buf_span(&chunks->frame), &frame) && has_same(&frame, piece) &&
+           (chunks->open_n > 1 || is_plain(kind, &frame));
 }
 
 /* --- adding ----------------------------------------------------------------------------------- */
@@ -143,6 +144,9 @@ static bool fits(const struct chunks *chunks, size_t more)
 static bool compose_open(const struct chunks *chunks, struct buf *out)
 {
     struct piece frame;
+
+    if (chunks->open_n == 1)
+        return buf_add_span(out, buf_span(&chunks->frame));
     bool ok = pieces_split(chunks->open.kind, buf_span(&chunks->frame), &frame);
 
     assert(ok); /* chunks_add() has split this very line */
@@ -182,7 +186,6 @@ static bool open_new(struct chunks *chunks, const struct piece *piece)
 {
     if (!close_open(chunks))
         return false;
-    chunks->frame_is_plain = is_plain(chunks->open.kind, piece);
     chunks->frame_rest = piece->line.len - piece_len(piece);
     if (!buf_add_span(&chunks->frame, piece->line) || !pieces_add(&chunks->open, piece)) {
         clear_open(chunks);
@@ -213,19 +216,13 @@ static bool is_nothing(enum body_kind kind, const struct piece *piece)
     return is_plain(kind, piece);
 }
 
-bool chunks_add(struct chunks *chunks, struct span line)
+bool chunks_add(struct chunks *chunks, const struct piece *piece)
 {
-    struct err why;
-    struct piece piece;
-
-    if (memchr(line.ptr ? line.ptr : "", '\n', line.len) || json_check(line, &why) < 0 ||
-        json_type(line) != JSON_OBJECT || !pieces_split(chunks->open.kind, line, &piece))
+    if (is_nothing(chunks->open.kind, piece))
         return true;
-    if (is_nothing(chunks->open.kind, &piece))
-        return true;
-    if (can_merge(chunks, &piece))
-        return fits(chunks, piece_len(&piece)) && merge(chunks, &piece);
-    return fits(chunks, line.len + 1) && open_new(chunks, &piece);
+    if (can_merge(chunks, piece))
+        return fits(chunks, piece_len(piece)) && merge(chunks, piece);
+    return fits(chunks, piece->line.len + 1) && open_new(chunks, piece);
 }
 
 /* --- taking ----------------------------------------------------------------------------------- */

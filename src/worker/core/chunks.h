@@ -16,7 +16,7 @@
  * same; of created_at the first stays; a chunk with any further member, which we do not know how to
  * merge, waits as an entry of its own, in its place. Chunks that carry nothing are dropped.
  *
- * The shell: chunks_add() for each line that answer_add_line() called ANSWER_CHUNK or ANSWER_FINAL
+ * The shell: chunks_add() for each piece that answer_add_line() called ANSWER_CHUNK or ANSWER_FINAL
  * (a final line becomes a chunk only if it carries text or tool calls); then, and whenever its
  * timer for chunks_due_ms() fires, `while (chunks_due_ms() <= now_ms && chunks_take())` one XADD
  * each with the next `seq`, unless one is still on its way to Redis. Before the `done` entry it
@@ -50,7 +50,6 @@ struct chunks {
     struct pieces open;   /* parts of the newest entry, which may still grow */
     struct buf frame;     /* first line of the newest entry */
     size_t frame_rest;    /* bytes of that line which are not parts */
-    bool frame_is_plain;  /* nothing in it forbids merging */
     size_t open_n;        /* pieces in the newest entry; 0 = there is none */
     struct buf closed;    /* older entries, whole, each with "\n" behind */
     size_t closed_n;      /* how many */
@@ -69,10 +68,10 @@ void chunks_init(struct chunks *chunks, enum body_kind kind, size_t max_bytes, i
 /* Frees the memory; may be called twice. */
 void chunks_done(struct chunks *chunks);
 
-/* Takes a line (borrowed until it returns). False if what waits would pass max_bytes or memory is
- * short: end the request as reply_too_large; what waited before still waits. A line that is not
- * what Ollama sends (answer.h would say garbage) is ignored and true. */
-bool chunks_add(struct chunks *chunks, struct span line);
+/* Takes a piece whose line has no "\n" (borrowed until it returns). False if what waits would pass
+ * max_bytes or memory is short: end the request as reply_too_large; what waited before still
+ * waits. */
+bool chunks_add(struct chunks *chunks, const struct piece *piece);
 
 /* When the next entry should be taken: a moment, perhaps in the past; CHUNKS_NEVER if none waits.
  */
