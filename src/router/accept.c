@@ -20,7 +20,8 @@
 #include "router_state.h"
 #include "status.h"
 
-#define REDIS_TIME_LAG_MAX_MS 1000 /* of router_redis_ms() behind Redis */
+#define REDIS_TIME_LAG_MAX_MS 1000                /* of router_redis_ms() behind Redis */
+#define FETCH_SMALL_BYTES     ((size_t)128 << 10) /* ACCEPT_FETCH_MAX such are 8 MiB */
 
 bool accept_knows(const struct router *router, struct stream_id id)
 {
@@ -241,6 +242,16 @@ static void accept_request(struct router *router, const struct request *request,
     }
 }
 
+/* What was parked may be as large as a client likes; nobody knows before it is here. */
+static void adapt_fetches(struct router *router, size_t bytes)
+{
+    if (bytes > FETCH_SMALL_BYTES) {
+        router->fetch_max = ACCEPT_FETCH_MIN;
+    } else if (router->fetch_max < ACCEPT_FETCH_MAX) {
+        router->fetch_max++;
+    }
+}
+
 void accept_entry(struct router *router, const struct redisReply *entry, bool was_parked)
 {
     struct request request;
@@ -262,6 +273,8 @@ void accept_entry(struct router *router, const struct redisReply *entry, bool wa
         end_unanswerable(router, &request, err.msg);
         break;
     }
+    if (was_parked)
+        adapt_fetches(router, request.bytes);
 }
 
 /* --- parked entries --------------------------------------------------------------------------- */
@@ -298,7 +311,7 @@ void accept_parked(struct router *router)
 {
     struct stream_id id;
 
-    while (!router->stopping && router->fetching < ACCEPT_FETCH_MAX &&
+    while (!router->stopping && router->fetching < router->fetch_max &&
            window_room(&router->window) > router->fetching &&
            redis_conn_is_ready(router->commands) && window_parked_next(&router->window, &id))
         accept_fetch(router, id);

@@ -15,9 +15,10 @@ struct router;
 /* Takes one entry into the window, parks it, or ends it. What was parked has been announced and
  * counted before. */
 void accept_entry(struct router *router, const struct redisReply *entry, bool was_parked);
-/* Fetches parked entries into the room that the window has, ACCEPT_FETCH_MAX at a time: each may be
- * large. */
-#define ACCEPT_FETCH_MAX 8
+/* Fetches parked entries into the room that the window has, so many at a time: one more with each
+ * that comes and is small, few as soon as one is large. */
+#define ACCEPT_FETCH_MAX 64
+#define ACCEPT_FETCH_MIN 8
 void accept_parked(struct router *router);
 /* Reads an entry again that was parked, and takes it in. */
 void accept_fetch(struct router *router, struct stream_id id);

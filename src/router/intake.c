@@ -88,18 +88,19 @@ static void on_entries(const struct redisReply *reply, void *arg)
         accept_entry(router, reply_at(entries, i), false);
     }
     router->intake_count = next_count(largest);
-    router_wake(router);
-    intake_read(router);
+    router_wake(router); /* moves first, then the next read: see has_room() */
 }
 
-/* Room in the window or among the parked. A few more than there is room for do no harm: they stay
- * pending and are found again. What is parked is read a second time, so as long as moves are under
- * way, which make room, it may as well stay unread. */
+/* Room in the window for one reply more than are on the way; or among the parked, of which a few
+ * too many do no harm: they stay pending and are found again. What is parked is read a second time,
+ * and with it all that its client sends later, so as long as moves are under way, which make room,
+ * it may as well stay unread. */
 static bool has_room(const struct router *router)
 {
     uint32_t parked_max = router->window.sizes.parked_max;
+    uint32_t awaited = router->fetching + (router->intake_reads + 1) * router->intake_count;
 
-    return window_room(&router->window) > 0 ||
+    return window_room(&router->window) >= awaited ||
            (router->moving == 0 && window_parked_count(&router->window) < parked_max);
 }
 
@@ -111,13 +112,13 @@ void intake_read(struct router *router)
                           ">"};
 
     if (!router->redis_ok || router->stopping || clock_now_ms() < router->intake_retry_ms ||
-        redis_conn_pending_bytes(router->commands) > REDIS_CONN_HOLD_BYTES || !has_room(router))
+        redis_conn_pending_bytes(router->commands) > REDIS_CONN_HOLD_BYTES)
         return;
     (void)snprintf(count, sizeof count, "%u", router->intake_count);
     (void)snprintf(
         block, sizeof block, "%lld",
         (long long)redis_command_block_ms(router->presence_ms - clock_now_ms(), ROUTER_BLOCK_MS));
-    while (router->intake_reads < (router->intake_flows ? INTAKE_READS : 1) &&
+    while (router->intake_reads < (router->intake_flows ? INTAKE_READS : 1) && has_room(router) &&
            redis_conn_is_ready(router->intake) &&
            redis_command_send(router->intake, on_entries, router, 11, argv))
         router->intake_reads++;
@@ -246,6 +247,7 @@ static void reconcile(struct router *router)
 void intake_start(struct router *router)
 {
     router->intake_count = next_count(0);
+    router->fetch_max = ACCEPT_FETCH_MIN;
     router->intake_retry_ms = 0;
     reconcile(router);
     intake_read(router);
@@ -258,5 +260,4 @@ void intake_tick(struct router *router)
     if ((router->reconcile_wanted && now_ms >= router->reconcile_ms) ||
         now_ms >= router->reconcile_due_ms)
         reconcile(router);
-    intake_read(router);
 }

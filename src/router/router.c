@@ -218,13 +218,13 @@ static int64_t next_ms(void *arg)
     return due_ms - clock_now_ms();
 }
 
-/* What may be possible now that something has changed: entries into the room there is, then on to
- * the nodes. */
+/* What may be possible now that something has changed: on to the nodes, and entries into the room
+ * there is. */
 static void on_turn(struct router *router)
 {
     accept_parked(router);
-    intake_read(router);
     dispatch_pass(router);
+    intake_read(router);
     record_flush(router);
 }
 

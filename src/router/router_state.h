@@ -102,8 +102,9 @@ struct router {
     bool reconcile_wanted;   /* our pending entries may hold some that we do not know */
     bool reconcile_running;
     struct reconcile reconcile;
-    unsigned fetching; /* parked entries being read again */
-    bool shedding;     /* the newest entries are being read, to end them */
+    unsigned fetching;  /* parked entries being read again */
+    unsigned fetch_max; /* at most so many, ACCEPT_FETCH_MIN to ACCEPT_FETCH_MAX */
+    bool shedding;      /* the newest entries are being read, to end them */
 
     /* base.c */
     struct event *turn_timer;

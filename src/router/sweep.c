@@ -40,10 +40,10 @@ static void sweep_parked(struct router *router, int64_t redis_ms)
     struct stream_id parked[ACCEPT_FETCH_MAX];
     size_t n;
 
-    if (window_parked_count(&router->window) == 0 || router->fetching >= ACCEPT_FETCH_MAX)
+    if (window_parked_count(&router->window) == 0 || router->fetching >= router->fetch_max)
         return;
     n = window_parked_expired(&router->window, redis_ms, parked,
-                              ACCEPT_FETCH_MAX - router->fetching);
+                              router->fetch_max - router->fetching);
     for (size_t i = 0; i < n; i++)
         accept_fetch(router, parked[i]); /* accept_entry() knows what is late */
 }

@@ -1,5 +1,8 @@
 """Who is next: priorities with ageing, fair shares between clients, credit of the nodes."""
 
+import json
+import time
+
 import pytest
 
 from cluster import CHAT, GROUP_ROUTERS, SLOW_CHAT, wait_until
@@ -114,6 +117,26 @@ def test_what_waits_is_not_refused_for_what_comes_after_it(cluster):
                 cluster.submit(prompt="hi")
     codes = {name: cluster.read_reply(name).end.get("code") for name in names}
     assert not any(codes.values()), codes
+
+
+def test_a_backlog_that_moves_is_read_once(cluster):
+    """What is parked is read again: nothing has to be while moves make room."""
+    for i in range(2000):
+        cluster.db.xadd(cluster.keys.requests, {"request_id": f"b{i}", "model": "gemma3:1b", "prompt": "hi"})
+
+    def all_moved():  # to nodes that have room for all of it, and are heard of
+        now_ms = int(time.time() * 1000)
+        for node in ("pi-1", "pi-2", "pi-3"):
+            cluster.db.hset(cluster.keys.health, node, json.dumps({
+                "node_id": node, "models": ["gemma3:1b"], "installed": ["gemma3:1b"], "available": True,
+                "slots": 1024, "temp_c": 50, "ram_percent": 40, "last_seen": now_ms // 1000, "last_seen_ms": now_ms}))
+        return cluster.db.xlen(cluster.keys.requests) == 0
+
+    all_moved()
+    cluster.router(window=128)
+    wait_until(all_moved, "all have moved", 30)
+    reads = cluster.db.info("commandstats")["cmdstat_xrange"]["calls"] - 2000  # one of each move
+    assert reads < 400, reads
 
 
 def test_a_flood_of_high_priority_does_not_hold_the_window_either(cluster):
