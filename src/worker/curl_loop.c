@@ -9,7 +9,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 
-#define IDLE_CONNECTIONS_MAX 8L /* kept for reuse; a worker talks to one server */
+#define IDLE_CONNECTIONS_MAX 64L /* kept for reuse: one for each slot that a worker may have */
 
 enum transfer_state {
     TRANSFER_WAITING = 0, /* added inside curl, which takes it when it has returned */

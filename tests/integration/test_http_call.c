@@ -158,6 +158,27 @@ static void test_a_connection_is_used_again(void **state)
     assert_non_null(strstr(world->server.head, "Content-Type: application/json"));
 }
 
+/* As many as a worker can have slots: each batch finds the connections of the one before. */
+static void test_the_connections_of_many_slots_are_used_again(void **state)
+{
+    enum { SLOTS = 64 };
+    static struct exchange exchanges[SLOTS];
+    struct world *world = *state;
+
+    for (int batch = 0; batch < 3; batch++) {
+        for (int i = 0; i < SLOTS; i++) {
+            exchanges[i] = (struct exchange){0};
+            begin(&exchanges[i], world, "/echo", span_str("{}"), 0);
+        }
+        for (int i = 0; i < SLOTS; i++) {
+            finish(&exchanges[i]);
+            assert_int_equal(exchanges[i].result, HTTP_OK_COMPLETE);
+        }
+    }
+    assert_int_equal(world->server.requests, 3 * SLOTS);
+    assert_int_equal(world->server.accepts, SLOTS);
+}
+
 static void test_get_has_no_body_and_an_error_status_is_a_whole_answer(void **state)
 {
     struct exchange got = exchange_at(*state, "/busy", (struct span){NULL, 0});
@@ -368,6 +389,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         HTTP_TEST(test_a_connection_is_used_again),
+        HTTP_TEST(test_the_connections_of_many_slots_are_used_again),
         HTTP_TEST(test_get_has_no_body_and_an_error_status_is_a_whole_answer),
         HTTP_TEST(test_an_answer_in_single_bytes_is_put_together),
         HTTP_TEST(test_a_body_of_64_mib_goes_out_and_comes_back),
