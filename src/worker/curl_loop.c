@@ -23,12 +23,16 @@ struct transfer {
     curl_loop_done *on_done;
     void *arg;
     enum transfer_state state;
-    CURLcode result; /* for on_done(), once aborted */
+    CURLcode result;     /* for on_done(), once aborted */
+    struct event *watch; /* of its socket; NULL: none */
+    bool is_paced;
     struct transfer *next;
 };
 
 struct curl_loop {
     struct event_base *base;
+    struct event_base *paced; /* watches paced sockets; is asked, never waited for */
+    unsigned handled;         /* sockets at which something had come */
     CURLM *multi;
     struct event *timer; /* curl's */
     struct event *sweep; /* something was aborted */
@@ -43,8 +47,10 @@ static void run_curl(struct curl_loop *loop, curl_socket_t fd, int mask);
 static void on_socket_event(evutil_socket_t fd, short what, void *arg)
 {
     int mask = (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
+    struct curl_loop *loop = arg;
 
-    run_curl(arg, fd, mask);
+    loop->handled++;
+    run_curl(loop, fd, mask);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -56,12 +62,13 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 /* A socket that is not watched would leave its transfer hanging, and libcurl, once told of a
  * failure here, never works again. */
-static struct event *watch(struct curl_loop *loop, curl_socket_t fd, short what)
+static struct event *watch(struct curl_loop *loop, struct event_base *base, curl_socket_t fd,
+                           short what)
 {
-    struct event *event = event_new(loop->base, fd, what, on_socket_event, loop);
+    struct event *event = event_new(base, fd, what, on_socket_event, loop);
 
     if (!event && alloc_reserve_lend())
-        event = event_new(loop->base, fd, what, on_socket_event, loop);
+        event = event_new(base, fd, what, on_socket_event, loop);
     if (!event)
         alloc_give_up("libevent");
     if (event_add(event, NULL) != 0 && (!alloc_reserve_lend() || event_add(event, NULL) != 0))
@@ -70,23 +77,49 @@ static struct event *watch(struct curl_loop *loop, curl_socket_t fd, short what)
     return event;
 }
 
+/* NULL for a handle that curl uses by itself. */
+static struct transfer *transfer_of(CURL *easy)
+{
+    struct transfer *transfer = NULL;
+
+    (void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer);
+    return transfer;
+}
+
+static void unwatch(struct curl_loop *loop, struct event *event)
+{
+    for (struct transfer *each = loop->first; each; each = each->next) {
+        if (each->watch == event)
+            each->watch = NULL;
+    }
+    event_free(event);
+}
+
+/* Only reading is paced. */
+static struct event_base *base_for(const struct curl_loop *loop, const struct transfer *transfer,
+                                   short what)
+{
+    return transfer && transfer->is_paced && !(what & EV_WRITE) ? loop->paced : loop->base;
+}
+
 /* CURLMOPT_SOCKETFUNCTION: `assigned` is our event for this socket, or NULL. */
 static int watch_socket(CURL *easy, curl_socket_t fd, int wanted, void *arg, void *assigned)
 {
     struct curl_loop *loop = arg;
-    struct event *event = assigned;
+    struct transfer *transfer = transfer_of(easy);
+    struct event *event = NULL;
     short what = EV_PERSIST;
 
-    (void)easy;
-    if (event)
-        event_free(event);
-    event = NULL;
+    if (assigned)
+        unwatch(loop, assigned);
     if (wanted & CURL_POLL_IN)
         what |= EV_READ;
     if (wanted & CURL_POLL_OUT)
         what |= EV_WRITE;
     if (wanted != CURL_POLL_REMOVE)
-        event = watch(loop, fd, what);
+        event = watch(loop, base_for(loop, transfer, what), fd, what);
+    if (transfer && event)
+        transfer->watch = event;
     (void)curl_multi_assign(loop->multi, fd, event);
     return 0;
 }
@@ -144,14 +177,6 @@ static void transfer_finish(struct curl_loop *loop, struct transfer *transfer, C
     unlist(loop, transfer);
     free(transfer);
     on_done(result, arg);
-}
-
-static struct transfer *transfer_of(CURL *easy)
-{
-    struct transfer *transfer = NULL;
-
-    (void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer);
-    return transfer;
 }
 
 static struct transfer *find_aborted(const struct curl_loop *loop)
@@ -238,9 +263,10 @@ struct curl_loop *curl_loop_new(struct event_base *base)
     CURLcode rc = curl_global_init(CURL_GLOBAL_DEFAULT);
 
     loop->base = base;
+    loop->paced = event_base_new();
     loop->timer = evtimer_new(base, on_timer, loop);
     loop->sweep = evtimer_new(base, on_sweep, loop);
-    if (rc != CURLE_OK || !loop->timer || !loop->sweep) {
+    if (rc != CURLE_OK || !loop->paced || !loop->timer || !loop->sweep) {
         log_err("event=curl_failed why=\"libcurl cannot be set up\"");
         exit(EXIT_FAILURE);
     }
@@ -258,6 +284,7 @@ void curl_loop_free(struct curl_loop *loop)
     (void)curl_multi_cleanup(loop->multi);
     event_free(loop->timer);
     event_free(loop->sweep);
+    event_base_free(loop->paced);
     free(loop);
     curl_global_cleanup();
 }
@@ -307,4 +334,35 @@ void curl_loop_abort(struct curl_loop *loop, CURL *easy, CURLcode result)
         transfer->state = TRANSFER_ENDED;
     }
     event_active(loop->sweep, 0, 0);
+}
+
+/* --- pacing ----------------------------------------------------------------------------------- */
+
+bool curl_loop_pace(struct curl_loop *loop, CURL *easy, bool is_paced)
+{
+    struct transfer *transfer = transfer_of(easy);
+    const short reading = EV_READ | EV_PERSIST;
+
+    assert(!loop->inside);
+    if (!transfer->watch || event_get_events(transfer->watch) != reading)
+        return transfer->is_paced;
+    transfer->is_paced = is_paced;
+
+    evutil_socket_t fd = event_get_fd(transfer->watch);
+    event_free(transfer->watch);
+    transfer->watch = watch(loop, base_for(loop, transfer, reading), fd, reading);
+    (void)curl_multi_assign(loop->multi, fd, transfer->watch);
+    return is_paced;
+}
+
+void curl_loop_read_paced(struct curl_loop *loop)
+{
+    unsigned looks = 0;
+
+    if (event_base_get_num_events(loop->paced, EVENT_BASE_COUNT_ADDED) == 0)
+        return;
+    do {
+        loop->handled = 0;
+        (void)event_base_loop(loop->paced, EVLOOP_NONBLOCK);
+    } while (loop->handled > 0 && ++looks < CURL_LOOP_LOOKS);
 }

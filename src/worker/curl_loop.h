@@ -7,6 +7,7 @@
  */
 
 #include <curl/curl.h>
+#include <stdbool.h>
 
 struct event_base;
 struct curl_loop;
@@ -29,6 +30,22 @@ void curl_loop_add(struct curl_loop *loop, CURL *easy, curl_loop_done *on_done, 
 
 /* A transfer that could not even be set up: on_done() comes with `result`, from the event loop. */
 void curl_loop_fail(struct curl_loop *loop, curl_loop_done *on_done, void *arg, CURLcode result);
+
+/*
+ * A paced transfer wakes nobody when something has come on its socket: curl_loop_read_paced() looks
+ * at all of them at once. Aborting it works at once as ever; that the server has closed the
+ * connection is seen with the next look.
+ *
+ * Returns whether it is paced now: nothing changes while it has no socket or writes to it. Not
+ * inside a callback of curl, nor after on_done().
+ */
+bool curl_loop_pace(struct curl_loop *loop, CURL *easy, bool is_paced);
+
+/* Reads all that has come on paced transfers, but at most CURL_LOOP_LOOKS reads of each: a server
+ * that never stops must not hold up everything else. Costs nothing if none is paced. */
+void curl_loop_read_paced(struct curl_loop *loop);
+
+#define CURL_LOOP_LOOKS 16
 
 /* Ends a transfer: its connection is closed before this returns (inside a callback of curl, which
  * allows no removal then: right after it, and no write callback may be relied on to stop before).

@@ -88,6 +88,11 @@ static void on_transfer_done(CURLcode code, void *arg)
     free(call);
 }
 
+bool http_call_pace(struct http_call *call, bool is_paced)
+{
+    return call->easy && !call->cancelled && curl_loop_pace(call->loop, call->easy, is_paced);
+}
+
 void http_call_cancel(struct http_call *call)
 {
     call->cancelled = true;

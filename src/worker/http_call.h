@@ -2,13 +2,15 @@
 #define WORKER_HTTP_CALL_H
 
 /*
- * One HTTP exchange with Ollama. The socket is never paused: what arrives is handed on at once.
+ * One HTTP exchange with Ollama. The socket is never paused: what arrives is handed on at once, or
+ * at the next tick if the call is paced.
  *
  * A call lives from http_call_start() until its on_done(), which comes exactly once, from the event
  * loop (or inside curl_loop_free()), never inside http_call_start() or http_call_cancel(). Silence
  * on the way is the caller's affair: on_data() tells of each piece, http_call_cancel() ends it.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -64,6 +66,10 @@ struct http_call *http_call_start(struct curl_loop *loop, const struct http_requ
  * right after it). No on_data() comes any more; on_done() comes with HTTP_ABORTED. Twice is fine.
  */
 void http_call_cancel(struct http_call *call);
+
+/* Whether its answer is read at the tick (curl_loop_read_paced()) instead of when it comes. Returns
+ * what holds from now on. Not inside an on_data(). */
+bool http_call_pace(struct http_call *call, bool is_paced);
 
 /* The answer's status; 0 before it has come. */
 int http_call_status(const struct http_call *call);

@@ -395,7 +395,8 @@ int64_t jobs_chunk_due_ms(const struct worker *w, int64_t now_ms)
 
     for (size_t i = 0; i < JOBS_MAX; i++) {
         const struct job *job = &w->jobs.all[i];
-        if (job->state != JOB_RUNNING || !job->wants_stream || job->stream.is_off)
+        if (job->state != JOB_RUNNING || !job->wants_stream || job->stream.is_off ||
+            job->stream.is_paced)
             continue;
         int64_t due_ms = chunks_due_ms(&job->stream.chunks);
         if (due_ms > now_ms && due_ms < first_ms)

@@ -63,6 +63,7 @@ struct job_stream {
     bool was_sent;      /* that entry, before: nobody knows whether it was written */
     bool is_on_its_way; /* one entry is unanswered: the others merge meanwhile */
     bool is_off;        /* no chunks (any more) */
+    bool is_paced;      /* its pieces are read and sent at the tick (pace.h) */
     bool has_sent;      /* the client has seen some of this attempt */
     struct buf rest;    /* at the end: what is left to send, "\n" behind each entry */
     bool has_rest;
@@ -192,8 +193,8 @@ void job_refuse(struct job *job, const char *code, bool is_retryable, const char
 
 void jobs_tick(struct worker *w, int64_t now_ms);
 
-/* The earliest moment after now_ms at which a chunk is due, monotonic; INT64_MAX if there is none.
- */
+/* The earliest moment after now_ms at which a chunk is due that does not wait for the tick,
+ * monotonic; INT64_MAX if there is none. */
 int64_t jobs_chunk_due_ms(const struct worker *w, int64_t now_ms);
 
 /* Has no job anything to do, not even one that is only being given back? */

@@ -8,6 +8,7 @@
 #include "common/reply.h"
 #include "common/scripts.h"
 
+#include "pace.h"
 #include "publish_end.h"
 #include "run.h"
 #include "worker.h"
@@ -241,8 +242,10 @@ void publish_chunks(struct job *job, int64_t now_ms)
         redis_conn_pending_bytes(commands) >= REDIS_CONN_HOLD_BYTES)
         return;
     if (stream->out.len == 0) {
+        int64_t early_ms = pace_early_ms(stream->is_paced, WORKER_TICK_MS);
+
         buf_clear(&stream->out);
-        if (chunks_due_ms(&stream->chunks) > now_ms ||
+        if (chunks_due_ms(&stream->chunks) - early_ms > now_ms ||
             !chunks_take(&stream->chunks, now_ms, &stream->out))
             return;
     }

@@ -20,6 +20,7 @@ static void on_tick(void *arg)
     poller_tick(w, now_ms);
     probe_tick(w, now_ms);
     preload_tick(w, now_ms);
+    pacing_tick(w);
     jobs_tick(w, now_ms);
     reconcile_tick(w, now_ms);
     feed_read(w);

@@ -19,6 +19,7 @@
 #include "jobs.h"
 #include "leave.h"
 #include "node.h"
+#include "pacing.h"
 #include "poller.h"
 #include "preload.h"
 #include "probe.h"
@@ -54,6 +55,7 @@ struct worker {
     struct node node;
     struct beat beat;
     struct poller poller;
+    struct pacing pacing;
     struct probe probe;
     struct preload preload;
     struct leave leave;

@@ -342,6 +342,71 @@ static void test_cancelling_inside_on_data_is_allowed(void **state)
     assert_true(wait_until(world->base, server_lost_a_client, &world->server, 1000));
 }
 
+/* Waits for as long as several pieces of /dribble take. */
+static void let_pieces_come(struct world *world)
+{
+    struct exchange exchange = {0};
+
+    begin(&exchange, world, "/hang", span_str("{}"), 60);
+    finish(&exchange);
+    assert_int_equal(exchange.result, HTTP_TIMED_OUT);
+}
+
+static void test_a_paced_call_is_read_only_when_it_is_asked_for(void **state)
+{
+    struct world *world = *state;
+    struct exchange exchange = {0};
+
+    begin(&exchange, world, "/dribble", span_str("{}"), 0);
+    assert_false(http_call_pace(exchange.call, true)); /* it has no socket yet */
+    assert_true(wait_until(world->base, has_data, &exchange, 2000));
+    assert_true(http_call_pace(exchange.call, true));
+    unsigned pieces = exchange.pieces;
+    let_pieces_come(world);
+    assert_int_equal(exchange.pieces, pieces);
+    curl_loop_read_paced(world->curl);
+    assert_true(exchange.pieces > pieces);
+
+    assert_false(http_call_pace(exchange.call, false));
+    pieces = exchange.pieces;
+    let_pieces_come(world);
+    assert_true(exchange.pieces > pieces);
+    http_call_cancel(exchange.call);
+    finish(&exchange);
+}
+
+static void test_a_paced_call_is_cancelled_at_once(void **state)
+{
+    struct world *world = *state;
+    struct exchange exchange = {0};
+
+    begin(&exchange, world, "/dribble", span_str("{}"), 0);
+    assert_true(wait_until(world->base, has_data, &exchange, 2000));
+    assert_true(http_call_pace(exchange.call, true));
+    http_call_cancel(exchange.call);
+    assert_false(http_call_pace(exchange.call, true));
+    finish(&exchange);
+    assert_int_equal(exchange.result, HTTP_ABORTED);
+    assert_true(wait_until(world->base, server_lost_a_client, &world->server, 1000));
+    curl_loop_read_paced(world->curl); /* there is nobody */
+}
+
+static void test_a_paced_call_that_cancels_inside_on_data_gets_no_more(void **state)
+{
+    struct world *world = *state;
+    struct exchange exchange = {0};
+
+    begin(&exchange, world, "/dribble", span_str("{}"), 0);
+    assert_true(wait_until(world->base, has_data, &exchange, 2000));
+    assert_true(http_call_pace(exchange.call, true));
+    let_pieces_come(world);
+    exchange.cancels_on_data = true;
+    curl_loop_read_paced(world->curl);
+    finish(&exchange);
+    assert_int_equal(exchange.result, HTTP_ABORTED);
+    assert_int_equal(exchange.pieces_after_cancel, 0);
+}
+
 static void test_starting_a_call_inside_on_data_of_another_is_allowed(void **state)
 {
     struct world *world = *state;
@@ -400,6 +465,9 @@ int main(void)
         HTTP_TEST(test_cancelling_a_hanging_call_closes_its_connection_at_once),
         HTTP_TEST(test_cancelling_between_two_pieces_stops_the_pieces),
         HTTP_TEST(test_cancelling_inside_on_data_is_allowed),
+        HTTP_TEST(test_a_paced_call_is_read_only_when_it_is_asked_for),
+        HTTP_TEST(test_a_paced_call_is_cancelled_at_once),
+        HTTP_TEST(test_a_paced_call_that_cancels_inside_on_data_gets_no_more),
         HTTP_TEST(test_starting_a_call_inside_on_data_of_another_is_allowed),
         HTTP_TEST(test_a_call_cancelled_before_it_began_ends_too),
         HTTP_TEST(test_freeing_the_loop_ends_all_calls),
