@@ -213,6 +213,43 @@ static void a_broken_figure_of_one_node_does_not_stick_to_its_siblings(void **st
     fix_free(&f);
 }
 
+/* Siblings measure 4.75 and 18.6 tokens/s; the last node heard something else. */
+static void a_small_difference_from_siblings_is_noise_a_large_one_is_believed(void **state)
+{
+    static const struct {
+        const char *what;
+        uint32_t nodes;
+        enum policy_board board;
+        double factor; /* of the siblings' figures, measured by the last */
+        double least, most;
+    } rows[] = {
+        {"a tenth faster: mostly luck", 8, POLICY_BOARD_PI5, 1.1, 1.0, 1.04},
+        {"a tenth slower: mostly bad luck", 8, POLICY_BOARD_PI5, 0.9, 0.96, 1.0},
+        {"the more siblings, the more so", 16, POLICY_BOARD_PI5, 1.1, 1.0, 1.03},
+        {"half as fast: its clock is capped", 8, POLICY_BOARD_PI5, 0.5, 0.49, 0.6},
+        {"three times as fast", 8, POLICY_BOARD_PI5, 3.0, 2.9, 3.01},
+        {"four nodes: each for itself", 4, POLICY_BOARD_PI5, 1.1, 1.0999, 1.1001},
+        {"boards of no kind that is known", 8, POLICY_BOARD_OTHER, 1.1, 1.0999, 1.1001},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct policy_installed m = {.n = 9, .gen_tps_milli = 4750, .prompt_tps_milli = 18600};
+        struct fix f;
+
+        fix_make(&f);
+        for (uint32_t node = 0; node + 1 < rows[i].nodes; node++)
+            (void)believed(&f, node, rows[i].board, m);
+        m.gen_tps_milli = (int64_t)(4750 * rows[i].factor);
+        m.prompt_tps_milli = (int64_t)(18600 * rows[i].factor);
+        struct policy_pair_view view = believed(&f, rows[i].nodes - 1, rows[i].board, m);
+        if (view.gen_tps < 4.75 * rows[i].least || view.gen_tps > 4.75 * rows[i].most ||
+            view.prompt_tps < 18.6 * rows[i].least || view.prompt_tps > 18.6 * rows[i].most)
+            fail_msg("%s: %f %f", rows[i].what, view.gen_tps, view.prompt_tps);
+        fix_free(&f);
+    }
+}
+
 /* --- homes --------------------------------------------------------------------------------------
  */
 
@@ -795,6 +832,7 @@ int main(void)
         cmocka_unit_test(before_any_answer_the_board_and_the_file_say_how_fast_it_is),
         cmocka_unit_test(a_node_without_answers_is_believed_to_be_as_fast_as_its_siblings),
         cmocka_unit_test(a_broken_figure_of_one_node_does_not_stick_to_its_siblings),
+        cmocka_unit_test(a_small_difference_from_siblings_is_noise_a_large_one_is_believed),
         cmocka_unit_test(a_conversation_goes_back_to_the_node_that_has_it),
         cmocka_unit_test(a_busy_home_is_waited_for_if_that_is_sooner),
         cmocka_unit_test(a_router_that_has_just_started_knows_homes_from_the_heartbeat),

@@ -108,12 +108,17 @@
 
 /* --- speeds, until they are measured: bytes and parameters of 4-bit models -------------------- */
 
-#define PRIOR_ANSWERS    5    /* from this many on only measurements count */
-#define MEASURED_SHARE   0.1  /* weight of a heartbeat in what a board's nodes have measured: ten */
-#define MEASURED_MAX     50.0 /* ... which is taken for at most so far off the prior, ... */
-#define MEASURED_MIN     0.02 /* ... either way: a broken figure of one node must not stick */
-#define PARAMETER_BYTES  0.62 /* bytes per parameter of a Q4_K_M file */
-#define INIT_S           0.8  /* a load that costs no reading, on a Pi 5 */
+#define PRIOR_ANSWERS  5    /* from this many on only measurements count */
+#define MEASURED_SHARE 0.1  /* weight of a heartbeat in what a board's nodes have measured: ten */
+#define MEASURED_MAX   50.0 /* ... which is taken for at most so far off the prior, ... */
+#define MEASURED_MIN   0.02 /* ... either way: a broken figure of one node must not stick */
+#define SIBLING_NOISE                                                                              \
+    0.25 /* a node that is this share faster or slower than its siblings is half believed: what    \
+            one measures is 10 to 15 % off, boards of a kind differ by 5 %. P50 and P90 of 24 Pi 5 \
+            -1 %, TTFT P90 -4 %; 0.15 to 1.0 do about the same: sweep */
+#define SIBLINGS_FEW     4.0    /* so few nodes have no mean that says more than each for itself */
+#define PARAMETER_BYTES  0.62   /* bytes per parameter of a Q4_K_M file */
+#define INIT_S           0.8    /* a load that costs no reading, on a Pi 5 */
 #define PAGE_CACHE_BPS   1.2e9  /* reading a file that the page cache still has */
 #define MEMORY_FACTOR    1.15   /* memory of a model, of its file ... */
 #define MEMORY_EXTRA     0.25e9 /* ... and this: context and buffers */

@@ -83,31 +83,6 @@ static bool is_outdated(const struct policy_node *n, const struct policy_heard *
            (n->changed_ms != INT64_MIN && heard->measured_ms <= n->changed_ms + HEARD_MARGIN_MS);
 }
 
-/* The heartbeat tells what is in memory. */
-static void take_resident(struct policy *policy, uint32_t node, const struct policy_heard *heard)
-{
-    struct policy_node *n = &policy->nodes[node];
-
-    learn_resident_max(n, heard);
-    if (policy->settings.kind != POLICY_FIRST_RESIDENT && is_outdated(n, heard))
-        return;
-    for (uint32_t k = 0; k < heard->installed_n; k++) {
-        uint32_t pair = policy_pair_find(policy, node, heard->installed[k].model);
-        if (pair == POLICY_NONE || heard->installed[k].is_resident)
-            continue;
-        policy_drop_resident(policy, node, pair);
-    }
-    for (uint32_t k = 0; k < heard->installed_n; k++) {
-        uint32_t pair = policy_pair_find(policy, node, heard->installed[k].model);
-        if (pair != POLICY_NONE && heard->installed[k].is_resident)
-            policy_make_resident(policy, node, pair);
-    }
-}
-
-static void load_elsewhere(struct policy *policy, uint32_t node, uint32_t model, int64_t now_ms);
-static void load_ended(struct policy *policy, uint32_t node, uint32_t model, bool ok,
-                       int64_t now_ms);
-
 static bool says_resident(const struct policy_heard *heard, uint32_t model)
 {
     for (uint32_t k = 0; k < heard->installed_n; k++) {
@@ -116,6 +91,31 @@ static bool says_resident(const struct policy_heard *heard, uint32_t model)
     }
     return false;
 }
+
+/* The heartbeat tells what is in memory. Few of the models are: only those are looked up. */
+static void take_resident(struct policy *policy, uint32_t node, const struct policy_heard *heard)
+{
+    struct policy_node *n = &policy->nodes[node];
+
+    learn_resident_max(n, heard);
+    if (policy->settings.kind != POLICY_FIRST_RESIDENT && is_outdated(n, heard))
+        return;
+    for (uint32_t i = n->resident_n; i-- > 0;) {
+        if (!says_resident(heard, policy->pairs[n->resident[i]].model))
+            policy_drop_resident(policy, node, n->resident[i]);
+    }
+    for (uint32_t k = 0; k < heard->installed_n; k++) {
+        if (!heard->installed[k].is_resident)
+            continue;
+        uint32_t pair = policy_pair_find(policy, node, heard->installed[k].model);
+        if (pair != POLICY_NONE)
+            policy_make_resident(policy, node, pair);
+    }
+}
+
+static void load_elsewhere(struct policy *policy, uint32_t node, uint32_t model, int64_t now_ms);
+static void load_ended(struct policy *policy, uint32_t node, uint32_t model, bool ok,
+                       int64_t now_ms);
 
 /* A load that the node reports, or that it no longer reports although it had the time to. */
 static void take_loading(struct policy *policy, uint32_t node, const struct policy_heard *heard,

@@ -65,6 +65,21 @@ static double scaled(double prior, double measured)
     return measured > 0.0 ? prior * measured : prior;
 }
 
+/* What one node measures is off by chance, and who takes the fastest of several takes the luckiest.
+ * So a figure is drawn towards the mean of the board's nodes, the more the nearer to it it is
+ * (after James and Stein 1961): small differences are noise, large ones have a cause. */
+static double drawn(const struct policy *policy, const struct policy_pair *pair, double own,
+                    double siblings)
+{
+    double nodes = (double)policy->models[pair->model].list[PAIRS_HOLDING].n;
+    double off = (own - siblings) / siblings, noise;
+
+    if (nodes <= SIBLINGS_FEW || policy->nodes[pair->node].board == POLICY_BOARD_OTHER)
+        return own;
+    noise = SIBLING_NOISE * SIBLING_NOISE * (1.0 - SIBLINGS_FEW / nodes);
+    return siblings + (own - siblings) * (off * off / (off * off + noise));
+}
+
 static void measured_add(double *measured, double prior, int64_t milli)
 {
     double seen;
@@ -104,8 +119,11 @@ void policy_learn_pair(struct policy *policy, uint32_t pair,
     measured_add(&seen->gen, gen_tps, installed->gen_tps_milli);
     measured_add(&seen->prompt, prompt_tps, installed->prompt_tps_milli);
     measured_add(&seen->load, init_s + bytes / prior->disk_bps, installed->load_ms);
-    p->gen_tps = blend(scaled(gen_tps, seen->gen), installed->gen_tps_milli, p->n);
-    p->prompt_tps = blend(scaled(prompt_tps, seen->prompt), installed->prompt_tps_milli, p->n);
+    gen_tps = scaled(gen_tps, seen->gen);
+    prompt_tps = scaled(prompt_tps, seen->prompt);
+    p->gen_tps = drawn(policy, p, blend(gen_tps, installed->gen_tps_milli, p->n), gen_tps);
+    p->prompt_tps =
+        drawn(policy, p, blend(prompt_tps, installed->prompt_tps_milli, p->n), prompt_tps);
     p->load_s =
         blend(load_prior(node, prior->disk_bps, bytes, seen->load), installed->load_ms, p->n);
     if (m->service_s <= 0.0)
