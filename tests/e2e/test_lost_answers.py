@@ -1,9 +1,10 @@
-"""A worker reads a request, and its connection breaks before the answer is there."""
+"""A worker asks Redis, and its connection breaks before the answer is there."""
 
 import pytest
 
 import acl
 from lossy import Lossy
+from process import wait_until
 
 MARK = "lost on the way; "
 
@@ -45,4 +46,19 @@ def test_a_request_that_is_never_read_is_given_back_by_its_outline(cluster, loss
     assert reply.attempt == 2 and broken.losses == 0
     (back,) = cluster.events(event="requeued")
     assert back["why"].startswith("the worker has no memory for the request")
+    cluster.assert_no_leftovers()
+
+
+def test_a_piece_whose_answer_is_lost_is_sent_again_and_comes_once(cluster):
+    broken = Lossy(cluster.redis.socket, cluster.path("lossy.sock"), b"*1\r\n$2\r\nok\r\n", 0)
+    sim = cluster.sim("gemma3:1b,load=20ms,gen_tps=20,prompt_tps=100000,tokens=60")
+    cluster.router(node_lost="30s")
+    cluster.worker("pi-1", sim, redis="unix://" + broken.path)
+    request_id = cluster.submit(prompt="hi", stream=True)
+    wait_until(lambda: len(cluster.entries(request_id).chunks) >= 2, "pieces come")
+    broken.losses = 2  # chunk.lua's
+    wait_until(lambda: broken.losses == 0, "the answers to two pieces are lost")
+    reply = cluster.read_reply(request_id, 30)  # each `seq` once, and together the whole
+    broken.close()
+    assert reply.attempt == 1 and reply.answer["eval_count"] == 60
     cluster.assert_no_leftovers()
