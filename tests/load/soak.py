@@ -6,7 +6,7 @@ import sys
 import time
 from statistics import median
 
-from stand import MODEL, Stand, Watch, last_line, mean
+from stand import MODEL, SLOTS, Stand, Watch, last_line, mean
 
 SAMPLE_S = 2.0
 WARM_S = 20.0  # a process younger than this still takes what it will always need
@@ -15,7 +15,8 @@ STEADY = "steady"  # the node that is never restarted: a leak of a worker shows 
 STEADY_MODEL = "steady:1b"  # nobody else has it, or the policy would send its work to the others
 STEADY_SHARE = 0.1  # of all requests
 HEAP_MAX_KIB = 64  # malloc's part of a router may grow by so much: 900,000 requests, 0.07 bytes each
-FDS_MAX = 1.0  # likewise, in descriptors
+FDS_MAX = 1.0  # likewise, in descriptors beside the connections to Ollama
+TO_OLLAMA_MAX = SLOTS + 3  # of those there may be so many: its slots, /api/ps, a probe, a preload
 
 
 def parse(argv):
@@ -104,7 +105,8 @@ class Soak:
         for process in self.stand.daemons():
             age_s = self.watch.now - self.born[process.name]
             if age_s > self.warm_s and process.name not in self.waiting:
-                self.watch.sample(process)
+                sim = self.stand.sims.get(process.name)
+                self.watch.sample(process, ollama=sim.url if sim else None)
         info = self.stand.db.info("memory")
         self.watch.add(("redis", "rss"), info["used_memory"] // 1024)
         self.watch.add(("redis", "fds"), self.stand.redis.fds())
@@ -175,20 +177,30 @@ class Soak:
                     default=0) for i in range(3)]
         print(f"most requests open at a time, in each third: {most[0]}, {most[1]}, {most[2]}")
 
+    def to_ollama(self, name):
+        """The most connections that a worker ever had to its Ollama; '' for whoever is no worker."""
+        if name not in self.stand.workers:
+            return ""
+        most = max((count for _, count in self.watch.series.get((name, "to_ollama"), [])), default=0)
+        if most > TO_OLLAMA_MAX:
+            self.faults.append(f"{name}: {most} connections to its Ollama, more than {TO_OLLAMA_MAX}")
+        return most
+
     def table(self):
-        print(f"\n{'':10} {'memory (KiB)':>30}   {'descriptors':>20}  {'CPU':>6}  {'restarts':>8}")
-        print(f"{'':10} {'2nd third':>10} {'last':>10} {'':>8}   {'2nd':>6} {'last':>6} {'':>6}")
+        print(f"\n{'':10} {'memory (KiB)':>30}   {'descriptors':>20} {'HTTP':>5}  {'CPU':>6}  {'restarts':>8}")
+        print(f"{'':10} {'2nd third':>10} {'last':>10} {'':>8}   {'2nd':>6} {'last':>6} {'':>6} {'most':>5}")
         for process in [self.stand.redis] + self.stand.routers + list(self.stand.workers.values()):
             name = process.name
+            most = self.to_ollama(name)
             rss = self.row(name, "rss", self.options.growth / 100)
             fds = self.row(name, "fds", FDS_MAX)
             cpu = self.watch.series.get((name, "cpu"), [(0, 0)])
             share = (f"{100 * (cpu[-1][1] - cpu[0][1]) / max(1, cpu[-1][0] - cpu[0][0]):5.1f}%"
                      if not self.restarts.get(name) else "")
             print(f"{name:10} {rss[0]:10.0f} {rss[1]:10.0f} {rss[2]:>8}   {fds[0]:6.1f} {fds[1]:6.1f} "
-                  f"{fds[2]:>6}  {share:>6}  {self.restarts.get(name, ''):>8}")
+                  f"{fds[2]:>6} {most:>5}  {share:>6}  {self.restarts.get(name, ''):>8}")
         print("(redis: used_memory; the others: resident. Workers are counted once they are "
-              f"{self.warm_s:.0f} s old.)")
+              f"{self.warm_s:.0f} s old, their connections to Ollama apart: HTTP.)")
 
     def requests(self, name, told):
         if not told.get("end"):

@@ -22,6 +22,8 @@ from sim import Sim  # noqa: E402
 # An Ollama that costs nothing: whatever is slow is ours or Redis'.
 MODEL = "gemma3:1b,load=0ms,gen_tps=1e9,prompt_tps=1e9,tokens=8,num_ctx=9000000,train_ctx=9000000"
 
+SLOTS = 4  # of a node
+
 
 class Stand:
     """redis-server with the shipped settings, routers, nodes (worker and Ollama)."""
@@ -74,7 +76,7 @@ class Stand:
         wait_until(lambda: self.db.hexists(self.keys.routers, name), f"{name} is there")
         return router
 
-    def node(self, name, slots=4, model=MODEL, **settings):
+    def node(self, name, slots=SLOTS, model=MODEL, **settings):
         sim = Sim("ollama-" + name, [model], self.path(f"ollama-{name}.log"))
         sim.argv += ["--slots", str(slots)]
         sim.start()
@@ -170,6 +172,16 @@ def heap_kib(process):
     return 0
 
 
+def connections_to(process, url):
+    """How many TCP connections it has to that address of this machine, idle ones too."""
+    port = f":{int(url.rsplit(':', 1)[1]):04X}"
+    with open(f"/proc/{process.pid}/net/tcp", encoding="ascii") as file:
+        rows = [line.split() for line in file]
+    sockets = {f"socket:[{row[9]}]" for row in rows if row[2].endswith(port)}
+    folder = f"/proc/{process.pid}/fd"
+    return sum(os.readlink(os.path.join(folder, fd)) in sockets for fd in os.listdir(folder))
+
+
 class Watch:
     """Samples of named figures: (seconds since the start, value)."""
 
@@ -184,13 +196,16 @@ class Watch:
     def add(self, name, value):
         self.series.setdefault(name, []).append((self.now, value))
 
-    def sample(self, process, name=None):
-        """Memory, descriptors and CPU of one process; nothing if it has just ended."""
+    def sample(self, process, name=None, ollama=None):
+        """Memory, descriptors and CPU of one process; nothing if it has just ended. Connections to its
+        Ollama are counted apart: kept for reuse, there are as many as it once needed at a time."""
         name = name or process.name
         try:
+            to_ollama = connections_to(process, ollama) if ollama else 0
             self.add((name, "rss"), rss_kib(process))
             self.add((name, "heap"), heap_kib(process))
-            self.add((name, "fds"), process.fds())
+            self.add((name, "fds"), process.fds() - to_ollama)
+            self.add((name, "to_ollama"), to_ollama)
             self.add((name, "cpu"), process.cpu_seconds())
         except (OSError, ValueError):
             pass
