@@ -238,10 +238,190 @@ static void a_slow_board_is_loaded_ahead_of_need_only_if_the_wait_is_long(void *
     assert_int_equal(d.node, 2);
 }
 
+/* --- the price of heat is no time ----------------------------------------------------------------
+ */
+
+#define HOT_MC 79000 /* idle; busy it would show 10 C more */
+
+/* What a request waits for that comes when the only node has just begun another one. */
+static double wait_behind_one(int32_t temp_mc, int64_t lambda_t_permille)
+{
+    struct fix f;
+    struct policy_decision d;
+
+    fix_make(&f);
+    f.settings.lambda_t_permille = lambda_t_permille;
+    policy_settings_set(f.policy, &f.settings);
+    fix_up(&f, 0, 0);
+    f.heard[0].temp_mc = temp_mc;
+    f.now_ms += 5000;
+    fix_hear(&f, 0);
+    (void)fix_ask(&f, 0, 0);
+    assert_int_equal(fix_next(&f).act, POLICY_MOVE);
+    (void)fix_ask(&f, 0, 0);
+    d = fix_next(&f);
+    assert_int_equal(d.act, POLICY_KEEP);
+    fix_free(&f);
+    return d.cost.wait_s;
+}
+
+static void nobody_waits_longer_because_heat_has_a_price(void **state)
+{
+    double slower = 1.24; /* 9 C above 80: as slow as it gets */
+
+    (void)state;
+    assert_true(is_about(wait_behind_one(50000, 1000), 25.0));
+    assert_true(is_about(wait_behind_one(HOT_MC, 0), 25.0 * slower));
+    assert_true(is_about(wait_behind_one(HOT_MC, 1000), 25.0 * slower));
+    assert_true(is_about(wait_behind_one(HOT_MC, 5000), 25.0 * slower));
+}
+
+/* The second request of a conversation that waits for its hot home, behind the first. */
+static double wait_for_home_behind_one(int64_t lambda_t_permille)
+{
+    struct fix f;
+    struct policy_decision d = {0};
+    const struct window_entry long_talk = {
+        .session_hash = 77, .prompt_tokens = 10000, .priority = REQUEST_NORMAL};
+
+    fix_make(&f);
+    f.settings.lambda_t_permille = lambda_t_permille;
+    policy_settings_set(f.policy, &f.settings);
+    fix_up(&f, 0, 0);
+    (void)fix_ask_entry(&f, 0, long_talk);
+    assert_int_equal(fix_next(&f).node, 0);
+    f.now_ms += 520000;
+    policy_left(f.policy, 0,
+                &(struct policy_report){.model = f.model[0],
+                                        .is_done = true,
+                                        .run_ms = 25000,
+                                        .session = 77,
+                                        .prompt_tokens = 10000,
+                                        .output_tokens = 100},
+                f.now_ms);
+    f.heard[0].temp_mc = HOT_MC;
+    fix_hear(&f, 0);
+    (void)fix_ask(&f, 0, 5);
+    assert_int_equal(fix_next(&f).node, 0);
+    fix_up(&f, 1, 0);
+    for (int i = 0; i < 2; i++) {
+        (void)fix_ask_entry(&f, 0, long_talk);
+        d = fix_next(&f);
+        assert_int_equal(d.act, POLICY_KEEP);
+        assert_int_equal(d.reason, POLICY_FOR_HOME);
+    }
+    fix_free(&f);
+    return d.cost.wait_s;
+}
+
+static void nor_behind_those_who_wait_for_a_hot_home(void **state)
+{
+    double without = wait_for_home_behind_one(0);
+
+    (void)state;
+    assert_true(without > 25.0 * 1.24 + 20.0); /* the running one, and the answer of the first */
+    assert_true(is_about(wait_for_home_behind_one(1000), without));
+}
+
+/* --- who gains by a load -------------------------------------------------------------------------
+ */
+
+/* Node 0 has the model and is busy for another 18 s; node 1 would load it in 15 s. With the answer
+ * (25 s) and the margin that is 55 s; the first of those who wait is done in 18 + 29 s, each behind
+ * it 29 s later. */
+static void fix_two_nodes(struct fix *f)
+{
+    fix_make(f);
+    f->settings.placement = false;
+    policy_settings_set(f->policy, &f->settings);
+    fix_up(f, 0, 0);
+    fix_node(f, 1);
+    f->installed[1][0].load_ms = 15000;
+    f->installed[1][1].is_resident = true;
+    fix_hear(f, 1);
+    policy_verdict(f->policy, 1, POLICY_MAY_WORK, false, f->now_ms);
+    (void)fix_ask(f, 0, 0);
+    assert_int_equal(fix_next(f).node, 0);
+    f->now_ms += 10000;
+}
+
+static void ask_and_wait(struct fix *f, int waiting)
+{
+    for (int i = 0; i < waiting; i++) {
+        (void)fix_ask(f, 0, 0);
+        assert_int_equal(fix_next(f).act, POLICY_KEEP);
+    }
+}
+
+/* What becomes of them, whatever is said of those who go on waiting. */
+static struct policy_decision next_but_keep(struct fix *f)
+{
+    struct policy_decision d;
+
+    do {
+        d = fix_next(f);
+    } while (d.act == POLICY_KEEP);
+    return d;
+}
+
+/* A slot comes free there. */
+static struct policy_decision a_slot_for(int waiting)
+{
+    struct fix f;
+    struct policy_decision d;
+
+    fix_two_nodes(&f);
+    (void)fix_ask(&f, 1, 0);
+    assert_int_equal(fix_next(&f).node, 1);
+    ask_and_wait(&f, waiting);
+    fix_done(&f, 1, 1, 0, 1000);
+    d = next_but_keep(&f);
+    fix_free(&f);
+    return d;
+}
+
+/* It has rested from heat, and is looked at again. */
+static struct policy_decision a_second_look_for(int waiting)
+{
+    struct fix f;
+    struct policy_decision d;
+
+    fix_two_nodes(&f);
+    f.heard[1].temp_mc = 79000;
+    fix_hear(&f, 1);
+    ask_and_wait(&f, waiting);
+    f.heard[1].temp_mc = 50000;
+    f.now_ms += 2500;
+    fix_hear(&f, 1);
+    d = next_but_keep(&f);
+    fix_free(&f);
+    return d;
+}
+
+static void those_who_wait_behind_gain_by_a_load_too(void **state)
+{
+    struct policy_decision d;
+
+    (void)state;
+    assert_int_equal(a_slot_for(1).act, POLICY_NOTHING);
+    d = a_slot_for(2);
+    assert_int_equal(d.act, POLICY_MOVE);
+    assert_int_equal(d.reason, POLICY_BY_PULL_SWAP);
+    assert_int_equal(d.node, 1);
+    assert_int_equal(a_second_look_for(1).act, POLICY_NOTHING);
+    d = a_second_look_for(2);
+    assert_int_equal(d.act, POLICY_MOVE);
+    assert_int_equal(d.reason, POLICY_BY_SWAP);
+    assert_int_equal(d.node, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_wait_of_the_next_minute_follows_from_who_is_busy_now),
+        cmocka_unit_test(nobody_waits_longer_because_heat_has_a_price),
+        cmocka_unit_test(nor_behind_those_who_wait_for_a_hot_home),
+        cmocka_unit_test(those_who_wait_behind_gain_by_a_load_too),
         cmocka_unit_test(the_longer_a_conversation_is_silent_the_less_it_counts),
         cmocka_unit_test(the_busier_the_fleet_the_longer_a_home_is_waited_for),
         cmocka_unit_test(a_busy_node_is_waited_for_if_the_free_one_is_so_hot_that_it_is_done_later),

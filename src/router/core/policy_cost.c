@@ -69,9 +69,16 @@ double policy_service(const struct policy *policy, const struct policy_want *wan
                        (double)(node->in_flight < node->slots ? node->in_flight : node->slots - 1);
     }
     cost->service_s = s;
-    cost->heat_s = s * (policy_heat_factor(policy, node, s) - 1.0);
+    cost->heat_s = s * (policy_heat_factor(node, policy->lambda_t, s) - 1.0);
     cost->saved_s = cached / p->prompt_tps;
     return cost->service_s + cost->heat_s;
+}
+
+double policy_work_time(const struct policy *policy, uint32_t node, const struct policy_cost *cost)
+{
+    if (cost->heat_s <= 0.0)
+        return cost->service_s;
+    return cost->service_s * policy_heat_factor(&policy->nodes[node], 0.0, cost->service_s);
 }
 
 /* --- L and R
@@ -173,6 +180,16 @@ struct policy_cost policy_wait_cost(struct policy *policy, const struct policy_w
     if (!policy_home_pays(policy, want, 2.0 * WAIT_FOREVER_S, now_ms, &home))
         return holder;
     return policy_cost_sum(&home) < policy_cost_sum(&holder) ? home : holder;
+}
+
+double policy_relief(const struct policy *policy, uint32_t model, uint32_t position)
+{
+    const struct policy_model *m = &policy->models[model];
+    uint32_t waiting = window_model_count(policy->window, model), k = m->list[PAIRS_RESIDENT].n;
+
+    if (k == 0 || waiting <= position + 1)
+        return 0.0;
+    return (double)(waiting - 1 - position) * policy_service_mean(m) / (double)k;
 }
 
 double policy_home_wait(struct policy *policy, const struct policy_want *want, uint32_t node,

@@ -301,7 +301,7 @@ uint32_t policy_go(struct policy *policy, const struct policy_want *want, uint32
 {
     const struct policy_pair *p = &policy->pairs[pair];
     struct policy_node *n = &policy->nodes[p->node];
-    double seconds = policy_load_time(policy, p) + cost->service_s + cost->heat_s;
+    double seconds = policy_load_time(policy, p) + policy_work_time(policy, p->node, cost);
     double output_s = policy_min(seconds, want->output_tokens / p->gen_tps);
     uint32_t evicted[POLICY_RESIDENT_MAX] = {POLICY_NONE};
     bool loads = !p->is_in[PAIRS_RESIDENT];

@@ -153,8 +153,7 @@ double policy_heat_read(struct policy_heat *heat, const struct policy_heard *hea
     return duty_of(heat);
 }
 
-double policy_heat_factor(const struct policy *policy, const struct policy_node *node,
-                          double work_s)
+double policy_heat_factor(const struct policy_node *node, double lambda_t, double work_s)
 {
     const struct policy_heat *heat = &node->heat;
     double capped = heat->is_capped && !heat->is_throttled ? CAPPED_FACTOR : 1.0;
@@ -167,8 +166,7 @@ double policy_heat_factor(const struct policy *policy, const struct policy_node 
     if (heat->tss_c > begin_c)
         end_c += (heat->tss_c - begin_c) * (1.0 - policy_exp_neg(work_s / heat->tau_s));
     double middle_c = 0.5 * (begin_c + end_c);
-    double price =
-        policy->lambda_t * policy_clamp((middle_c - HEAT_PRICE_C) / HEAT_PRICE_SPAN_C, 0.0, 1.0);
+    double price = lambda_t * policy_clamp((middle_c - HEAT_PRICE_C) / HEAT_PRICE_SPAN_C, 0.0, 1.0);
     double slower = HEAT_SLOW_SHARE * policy_clamp(middle_c - HEAT_SOFT_C, 0.0, HEAT_SLOW_SPAN_C);
     return capped + price + slower;
 }

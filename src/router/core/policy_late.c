@@ -235,7 +235,7 @@ static bool match_holder(struct policy *policy, const struct policy_want *want,
     decide(contest, ret);
     if (policy_home_pays(policy, want, service, now_ms, &ret->cost)) {
         policy_homebound_add(policy, want->request, want->home,
-                             ret->cost.service_s + ret->cost.heat_s);
+                             policy_work_time(policy, want->home, &ret->cost));
         return keep(policy, want, want->home, POLICY_FOR_HOME, ret);
     }
     if (policy_cooler_pays(policy, want, node, position, service, now_ms))
@@ -319,7 +319,8 @@ static void first_in_turn(struct policy *policy, struct policy_want *want, struc
     chosen->cost = cost;
 }
 
-/* A swap must cost less than waiting, by a margin, for the estimates may be wrong. */
+/* A swap must cost less than waiting, by a margin, for the estimates may be wrong. What those
+ * behind gain counts, as what others lose does. */
 static bool match_swap(struct policy *policy, const struct policy_want *want, uint32_t position,
                        int64_t now_ms, struct policy_decision *ret)
 {
@@ -334,14 +335,16 @@ static bool match_swap(struct policy *policy, const struct policy_want *want, ui
     if (contest.best &&
         policy_swap_pays(policy, contest.best->sum,
                          policy_load_time(policy, &policy->pairs[contest.best->pair]),
-                         policy_cost_sum(&wait))) {
+                         policy_cost_sum(&wait) + policy_relief(policy, want->model, position))) {
         struct policy_want first = *want;
         struct candidate chosen = *contest.best;
         first_in_turn(policy, &first, &chosen, now_ms);
         return move(policy, &first, &chosen, POLICY_BY_SWAP, now_ms, ret);
     }
-    if (policy_home_pays(policy, want, 2.0 * WAIT_FOREVER_S, now_ms, &home))
-        policy_homebound_add(policy, want->request, want->home, home.service_s + home.heat_s);
+    if (policy_home_pays(policy, want, 2.0 * WAIT_FOREVER_S, now_ms, &home)) {
+        policy_homebound_add(policy, want->request, want->home,
+                             policy_work_time(policy, want->home, &home));
+    }
     ret->cost = wait;
     return keep(policy, want, POLICY_NONE,
                 wait.wait_s < WAIT_FOREVER_S ? POLICY_FOR_HOLDER : POLICY_FOR_NODE, ret);

@@ -264,8 +264,9 @@ void policy_pairs_sweep(struct policy *policy, uint32_t node, bool all);
 /* --- policy_events.c
  * ------------------------------------------------------------------------------ */
 
-/* Books the move: the slot, the model, the conversation, what is promised (service and heat of
- * `cost`). Returns the model that is unloaded for it, or POLICY_NONE. */
+/* Books the move: the slot, the model, the conversation, what is promised (the load, and the time
+ * of `cost` without the price of heat). Returns the model that is unloaded for it, or POLICY_NONE.
+ */
 uint32_t policy_go(struct policy *policy, const struct policy_want *want, uint32_t pair,
                    const struct policy_cost *cost, int64_t now_ms);
 /* It is to be looked at. */
@@ -290,9 +291,9 @@ double policy_heat_read(struct policy_heat *heat, const struct policy_heard *hea
                         int64_t busy_since_ms);
 /* The temperature that it would show if it were busy. */
 double policy_heat_equal(const struct policy_heat *heat, int64_t busy_since_ms);
-/* How much longer `work_s` seconds of work take and cost there: a factor >= 1. */
-double policy_heat_factor(const struct policy *policy, const struct policy_node *node,
-                          double work_s);
+/* How much longer `work_s` seconds of work take and, at the price lambda_t, cost there: a factor
+ * >= 1. Without a price (0) it is time alone. */
+double policy_heat_factor(const struct policy_node *node, double lambda_t, double work_s);
 
 /* --- policy_warm.c
  * -------------------------------------------------------------------------------- */
@@ -326,14 +327,20 @@ static inline double policy_warm_chance(const struct policy_warm *warm, int64_t 
 
 void policy_want_fill(struct policy *policy, uint32_t request, int64_t now_ms,
                       struct policy_want *ret);
-/* S and its heat; fills service_s, heat_s and saved_s, and returns S * Theta. */
 /* Is loading the model (load_s of swap_s) clearly cheaper than waiting? */
 bool policy_swap_pays(const struct policy *policy, double swap_s, double load_s, double wait_s);
 /* The wait that a swap must beat: for a holder, or for the busy home if that is sooner. */
 struct policy_cost policy_wait_cost(struct policy *policy, const struct policy_want *want,
                                     uint32_t position, int64_t now_ms);
+/* What those behind `position` in the model's queue would wait less, together, if that one went
+ * elsewhere: each is served by a holder one service earlier. */
+double policy_relief(const struct policy *policy, uint32_t model, uint32_t position);
+/* S and its heat; fills service_s, heat_s and saved_s, and returns S * Theta. */
 double policy_service(const struct policy *policy, const struct policy_want *want, uint32_t pair,
                       struct policy_cost *cost);
+/* Seconds that the node will work on it, loading aside: its service, and what heat makes it slower.
+ * The price of heat is no time: nobody waits longer for it. */
+double policy_work_time(const struct policy *policy, uint32_t node, const struct policy_cost *cost);
 double policy_load_time(const struct policy *policy, const struct policy_pair *pair);
 double policy_residual(const struct policy_node *node, int64_t now_ms);
 double policy_wait(struct policy *policy, uint32_t model, uint32_t position, uint32_t except,

@@ -104,8 +104,8 @@ static bool may_load(const struct policy *policy, uint32_t pair)
            policy_pair_fits(policy, p);
 }
 
-/* The same test as on arrival: a swap must cost less than waiting. But nobody waits for ever: after
- * some loads' time a request gets its load, and before others. */
+/* The same test as on arrival: a swap must cost less than waiting and what those behind gain.
+ * But nobody waits for ever: after some loads' time a request gets its load, and before others. */
 static void pull_miss(struct policy *policy, uint32_t node, uint32_t model, int64_t now_ms,
                       struct pull *pull)
 {
@@ -126,8 +126,8 @@ static void pull_miss(struct policy *policy, uint32_t node, uint32_t model, int6
         want.age_s >
         STARVE_S + STARVE_LOADS * (cost.load_s + policy_service_mean(&policy->models[model]));
     wait = policy_wait_cost(policy, &want, 0, now_ms);
-    if (!starves &&
-        !policy_swap_pays(policy, policy_cost_sum(&cost), cost.load_s, policy_cost_sum(&wait)))
+    if (!starves && !policy_swap_pays(policy, policy_cost_sum(&cost), cost.load_s,
+                                      policy_cost_sum(&wait) + policy_relief(policy, model, 0)))
         return;
     (void)pull_enter(pull, &want, pair, &cost,
                      (want.age_s + PULL_AGE_S) / policy_cost_sum(&cost) *
