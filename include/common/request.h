@@ -81,6 +81,13 @@ const char *request_callback(const struct request *request, const struct keys *k
 /* Milliseconds of a stream entry id ("1700000000000-0"); -1 if it is no id. */
 int64_t entry_id_ms(struct span id);
 
+/* Has somebody chosen this id in the far future of that Redis time? Whoever may XADD may do so. */
+bool entry_id_is_future(struct span id, int64_t redis_ms);
+
+/* An id may be this far ahead of Redis' clock: a failover to a server whose clock is behind is no
+ * attack. */
+#define ENTRY_FUTURE_MAX_MS INT64_C(86400000)
+
 /* Is `node` in a comma-separated list such as `tried`? */
 bool node_list_has(struct span list, struct span node);
 

@@ -383,6 +383,11 @@ int64_t entry_id_ms(struct span id)
     return parts[0] > INT64_MAX ? INT64_MAX : (int64_t)parts[0];
 }
 
+bool entry_id_is_future(struct span id, int64_t redis_ms)
+{
+    return entry_id_ms(id) > redis_ms + ENTRY_FUTURE_MAX_MS;
+}
+
 /* Takes the next name off the front of a comma-separated list. */
 static bool list_next(struct span *list, struct span *ret_name)
 {

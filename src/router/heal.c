@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/reply.h"
+#include "common/request.h"
 #include "common/scripts.h"
 
 #include "base.h"
@@ -12,7 +13,7 @@
 
 void heal_look(struct router *router, struct stream_id id)
 {
-    if (id.ms > (uint64_t)(router_redis_ms(router) + HEAL_FUTURE_MAX_MS))
+    if (id.ms > (uint64_t)(router_redis_ms(router) + ENTRY_FUTURE_MAX_MS))
         router->heal_wanted = true;
 }
 
@@ -44,7 +45,7 @@ void heal_tick(struct router *router)
     script_args_init(&args);
     script_key(&args, router->keys.requests);
     script_arg(&args, GROUP_ROUTERS);
-    script_arg_i64(&args, HEAL_FUTURE_MAX_MS);
+    script_arg_i64(&args, ENTRY_FUTURE_MAX_MS);
     script_arg_i64(&args, HEAL_ENTRIES_MAX);
     router->heal_running = scripts_call(router->commands, SCRIPT_HEAL, &args, on_healed, router);
 }

@@ -2,18 +2,14 @@
 #define ROUTER_HEAL_H
 
 /*
- * Against entries of P:requests whose id lies in the far future. Whoever may XADD may choose the
- * id, and no ACL forbids it; after the highest possible one nobody could submit any more. heal.lua
- * puts the stream right again.
+ * Against entries of P:requests whose id lies in the far future (ENTRY_FUTURE_MAX_MS). Whoever may
+ * XADD may choose the id, and no ACL forbids it; after the highest possible one nobody could submit
+ * any more. heal.lua puts the stream right again.
  */
 
 #include "stream_id.h"
 
 struct router;
-
-/* An id may be this far ahead of Redis' clock: a failover to a server whose clock is behind is no
- * attack. */
-#define HEAL_FUTURE_MAX_MS INT64_C(86400000)
 
 /* How many entries one call may move: it blocks Redis for about 10 us for each. */
 #define HEAL_ENTRIES_MAX 10000

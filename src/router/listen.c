@@ -17,9 +17,10 @@
 #include "router_state.h"
 #include "watch.h"
 
-#define LISTEN_COUNT_TEXT "64" /* entries of each stream in one reply */
-#define LISTEN_RETRY_MS   1000 /* after an error reply */
-#define RUN_MEAN_SHARE    8    /* a new figure counts one eighth in the moving average */
+#define LISTEN_COUNT_TEXT "64"  /* entries of each stream in one reply */
+#define LISTEN_RETRY_MS   1000  /* after an error reply */
+#define RUN_MEAN_SHARE    8     /* a new figure counts one eighth in the moving average */
+#define EVENT_OLD_MS      10000 /* older ones are counted, but tell nothing of what is now */
 
 static uint32_t model_of(const struct router *router, struct span name)
 {
@@ -235,11 +236,15 @@ static void learn_run_time(struct router *router, int64_t run_ms)
 
 static void apply_event(struct router *router, const struct redisReply *element)
 {
+    struct span id = reply_span(reply_at(element, 0));
     struct event_entry event;
     uint32_t node;
 
     event_decode(element, &event);
     counting_event(router, &event);
+    (void)span_copy(id, router->events_id, sizeof router->events_id);
+    if (router_redis_ms(router) - entry_id_ms(id) > EVENT_OLD_MS)
+        return;
     node = fleet_find(&router->fleet, event.node);
     switch (event.kind) {
     case EVENT_ROUTED:
@@ -265,7 +270,6 @@ static void apply_event(struct router *router, const struct redisReply *element)
     case EVENT_OTHER:
         break;
     }
-    (void)span_copy(reply_span(reply_at(element, 0)), router->events_id, sizeof router->events_id);
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
@@ -310,8 +314,18 @@ static void apply_stream(struct router *router, const struct redisReply *stream)
     }
 }
 
-/* An error is no reason to read again at once, and without events there is something to look at
- * again: listen_start() begins anew at a tick. */
+/* Behind such an id no entry comes as long as its stream lives; once somebody has deleted that, new
+ * entries have ids of the clock, and one that waited on behind the old id would never see them. */
+static bool is_behind_the_future(const struct router *router)
+{
+    int64_t redis_ms = router_redis_ms(router);
+
+    return entry_id_is_future(span_str(router->control_id), redis_ms) ||
+           entry_id_is_future(span_str(router->events_id), redis_ms);
+}
+
+/* An error is no reason to read again at once, and without events, or behind an id from the future,
+ * there is something to look at again: listen_start() begins anew at a tick. */
 static void on_read(const struct redisReply *reply, void *arg)
 {
     struct router *router = arg;
@@ -325,7 +339,7 @@ static void on_read(const struct redisReply *reply, void *arg)
     }
     for (size_t i = 0; i < reply_count(reply); i++)
         apply_stream(router, reply_at(reply, i));
-    if (router->events_ok)
+    if (router->events_ok && (reply_count(reply) > 0 || !is_behind_the_future(router)))
         read_on(router);
 }
 
@@ -349,15 +363,23 @@ static void on_old_control(const struct redisReply *reply, void *arg)
     read_on(router);
 }
 
+/* A router that has just started begins at the end. After a reconnect it goes on where it was, or
+ * ends that it was not told of would not be counted; unless the stream is another one by now. */
 static void on_last_event(const struct redisReply *reply, void *arg)
 {
     struct router *router = arg;
-    struct span id = reply_span(reply_at(reply_at(reply, 0), 0));
+    struct span last = reply_span(reply_at(reply_at(reply, 0), 0));
+    struct stream_id last_id = {0}, read_id;
 
     if (!reply)
         return;
     router->events_ok = !router_refused(router, reply, "events");
-    (void)span_copy(id.len ? id : span_str("0-0"), router->events_id, sizeof router->events_id);
+    (void)stream_id_parse(last, &last_id);
+    if (!stream_id_parse(span_str(router->events_id), &read_id) ||
+        stream_id_compare(last_id, read_id) < 0) {
+        (void)span_copy(last.len ? last : span_str("0-0"), router->events_id,
+                        sizeof router->events_id);
+    }
 }
 
 static void on_control_group(const struct redisReply *reply, void *arg)

@@ -25,6 +25,17 @@ static void apply(struct worker *w, struct span id, const struct redisReply *fie
     }
 }
 
+/* Behind an id from the future nothing comes. Once somebody has deleted that stream new entries
+ * have ids of the clock: what is last is asked for again. */
+static void look_behind_the_future(struct worker *w)
+{
+    struct control *control = &w->control;
+    int64_t ahead_ms = w->beat.redis_ahead_ms;
+
+    if (ahead_ms != 0 && entry_id_is_future(span_str(control->last_id), clock_now_ms() + ahead_ms))
+        control->last_id[0] = '\0';
+}
+
 static void on_entries(const struct redisReply *reply, void *arg)
 {
     struct worker *w = arg;
@@ -33,6 +44,8 @@ static void on_entries(const struct redisReply *reply, void *arg)
     if (!reader_took(&w->control.reader, w, reply))
         return;
     const struct redisReply *entries = reply_at(reply_at(reply, 0), 1);
+    if (reply_count(entries) == 0)
+        look_behind_the_future(w);
     for (size_t i = 0; i < reply_count(entries); i++) {
         struct span id = reply_span(reply_at(reply_at(entries, i), 0));
         if (id.len == 0 || id.len >= ENTRY_ID_MAX)

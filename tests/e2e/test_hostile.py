@@ -85,6 +85,31 @@ def test_the_highest_id_that_is_trimmed_in_the_same_moment_is_found_too(hostile)
     assert hostile.read_reply("after").text
 
 
+def test_a_control_stream_that_was_closed_is_obeyed_again_once_it_is_deleted(hostile):
+    """The highest id on P:control ends cancelling and draining until somebody deletes that stream, and no
+    longer: routers and workers that read up to that id see what comes after it."""
+    slow = "slow:1b" + SLOW_CHAT[SLOW_CHAT.index(","):]
+    hostile.worker("pi-2", hostile.sim(slow))
+    hostile.enemy.execute_command("XADD", hostile.keys.control, HIGHEST, "op", "cancel", "request_id", "x")
+    wait_until(lambda: hostile.db.xinfo_groups(hostile.keys.control)[0]["last-delivered-id"] == HIGHEST,
+               "the router has read it")
+    with pytest.raises(redis.exceptions.ResponseError):
+        hostile.cancel("y")
+    hostile.db.delete(hostile.keys.control)
+    request_id = hostile.submit(model="slow:1b", prompt="hi")
+    hostile.wait_running(request_id)
+    hostile.cancel(request_id)
+    assert hostile.read_reply(request_id, 25).code == "cancelled"
+    hostile.control(op="drain", node="pi-1")
+    wait_until(lambda: hostile.db.smembers(hostile.keys.drained) == {"pi-1"}, "pi-1 is drained")
+
+    def is_heard():  # by a worker, too: what is wished while it has not looked again is lost
+        hostile.control(op="preload", node="pi-2", model="slow:1b")
+        return hostile.events(event="preloaded", node="pi-2")
+
+    wait_until(is_heard, "pi-2 hears of a wish", 20, pause=0.5)
+
+
 def test_ten_thousand_fields_are_refused_in_words(hostile):
     many = [part for i in range(10_000) for part in (f"f{i}", "x")]
     for i, head in enumerate([("request_id", "many-0", "model", "gemma3:1b"), ()]):

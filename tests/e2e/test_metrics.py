@@ -110,6 +110,20 @@ def test_retries_takebacks_cancels_and_reconnects_are_counted(cluster):
     assert page(router).value("orion_redis_reconnects_total") == 1
 
 
+def test_what_ends_while_the_router_does_not_listen_is_counted_when_it_does_again(cluster):
+    (router,), _ = fleet(cluster, 1, 1, "gemma3:1b,load=1ms,gen_tps=40,prompt_tps=1e6,tokens=40")
+    request = cluster.submit()
+    cluster.wait_running(request)
+    router.freeze()
+    listens, = [c for c in cluster.db.client_list() if c["name"] == "orion-router:listen"]
+    cluster.db.client_kill_filter(_id=listens["id"])
+    cluster.read_reply(request)
+    router.thaw()
+    wait_until(lambda: page(router).value("orion_requests_total", **DONE) == 1, "it is counted")
+    cluster.ask()
+    wait_until(lambda: page(router).value("orion_requests_total", **DONE) == 2, "so is the next, once")
+
+
 def test_a_request_in_the_queue_and_the_model_without_a_home_are_seen(cluster):
     (router,), _ = fleet(cluster, 1, 1, SLOW_CHAT)
     running = cluster.submit()
