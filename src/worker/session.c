@@ -111,8 +111,10 @@ static void on_registered(const struct redisReply *reply, void *arg)
     int64_t epoch = 0;
 
     session->is_registering = false;
-    if (!reply)
+    if (!reply) {
+        session->has_lost_registration = true;
         return;
+    }
     if (!redis_command_said(reply, "ok") || !reply_i64(reply_at(reply, 1), &epoch)) {
         session_refused(w, "register", reply); /* it may have come as far as the epoch */
         return;

@@ -46,6 +46,8 @@ struct session {
     int64_t epoch;             /* 0: none yet */
     bool is_registering;       /* register.lua is on its way */
     bool registration_unknown; /* register.lua was sent and has not said 'ok' */
+    bool
+        has_lost_registration; /* an answer to one was lost: it may yet reach Redis, and fence us */
     int64_t retry_ms;          /* REGISTERING: not before this moment */
     int64_t hurry_ms;          /* of the last session_hurry() that did anything; 0: never */
     int64_t reset_ms;          /* when the connections were last made anew; 0: never */

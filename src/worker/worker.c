@@ -156,7 +156,7 @@ void worker_fenced(struct worker *w)
             "id; give each its own node_id\"",
             w->config.node_id, (long long)w->session.epoch);
     w->leave.is_gone = true;
-    w->exit_status = 1;
+    w->exit_status = w->session.has_lost_registration ? 1 : 2;
     feed_stop(w);
     jobs_abandon(w);
     loop_quit(w->loop);

@@ -70,10 +70,12 @@ int worker_new(const struct options_program *program, const struct options *opti
                const struct worker_config *config, struct worker **ret, struct err *err);
 void worker_free(struct worker *w);
 
-/* Runs until the worker has left (SIGTERM), or may not go on. Returns the exit code, 0 or 1. */
+/* Runs until the worker has left (SIGTERM), or may not go on. Returns the exit code: 0, 1 or 2. */
 int worker_run(struct worker *w);
 
-/* A newer process has this node id: gives up all work without a word to Redis, ends with 1. */
+/* A newer process has this node id: gives up all work without a word to Redis. Ends with 2, as with
+ * wrong settings, so that systemd leaves the newer one alone: started again, each would fence the
+ * other for ever. With 1 if that may have been a registration of our own whose answer was lost. */
 void worker_fenced(struct worker *w);
 
 #endif
