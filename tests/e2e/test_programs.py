@@ -232,6 +232,26 @@ def test_sighup_takes_a_good_file_and_names_keys_that_need_a_restart(cluster, tm
     assert daemon.alive and not cluster.db.keys("elsewhere*")
 
 
+def test_max_queue_is_what_it_was_at_the_start(cluster, tmp_path):
+    """What is parked got its room then. With a larger limit the rest would stay unread, and so would its
+    deadlines."""
+    path = write(tmp_path, "max_queue = 5\nwindow = 1\nmodel_wait = 1m\n")
+    router = cluster.new_router(config=path, model_wait=None).start()
+    wait_until(lambda: cluster.db.hexists(cluster.keys.routers, "router-1"), "it is there")
+    write(tmp_path, "max_queue = 1000\nwindow = 1\nmodel_wait = 1m\n")
+    router.signal(1)
+    wait_until(lambda: "event=reloaded" in router.log, "it has read the file again")
+    assert 'event=setting_needs_restart key=max_queue value="1000"' in router.log \
+        or "event=setting_needs_restart key=max_queue value=1000" in router.log
+    waiting = [cluster.submit(prompt="hi") for _ in range(6)]
+    late = cluster.submit(prompt="hi", timeout_ms=500)
+    assert cluster.read_reply(late, 5).code == "queue_full"
+    assert cluster.entries(waiting[0]).end is None
+    for request_id in waiting:
+        cluster.cancel(request_id)
+        cluster.read_reply(request_id)
+
+
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_sighup_with_a_bad_file_changes_nothing_and_says_so(cluster, tmp_path, program):
     daemon, path = started_with(cluster, tmp_path, program, "temp_max = 75C\n")

@@ -57,6 +57,7 @@ const struct setting router_settings[] = {
      .default_text = "100000",
      .min = 1,
      .max = 10000000,
+     .needs_restart = true,
      .why = "Requests that may wait in all; the newest beyond that get queue_full."},
     {.key = "default_timeout",
      .type = SETTING_DURATION,
