@@ -23,6 +23,7 @@ struct explain {
     struct life life;
     redisReply *kept[KEPT_MAX]; /* what `life` borrows from */
     size_t n_kept;
+    bool is_cut; /* it may wait behind those that were looked at */
 };
 
 static void keep(struct explain *explain, redisReply *reply)
@@ -91,12 +92,13 @@ static int read_job(struct explain *explain, struct err *err)
 static int read_queue(struct explain *explain, struct err *err)
 {
     redisReply *reply = NULL;
-    int rc = ctl_script_find(explain->ctl, explain->life.request_id, &reply, err);
+    int rc = ctl_script_find(explain->ctl, explain->life.request_id, &reply, &explain->is_cut, err);
 
     if (rc < 0)
         return rc;
     explain->life.queued = reply;
-    keep(explain, reply);
+    if (reply)
+        keep(explain, reply);
     return 0;
 }
 
@@ -145,9 +147,9 @@ static int explain_id(struct explain *explain, const char *callback)
     int rc = read_all(explain, callback, &err);
 
     if (rc == 0 && !life_is_known(&explain->life)) {
-        rc = err_set(&err, -ENOENT,
-                     "no request %s: it was never submitted, or is older than what is kept",
-                     explain->life.request_id);
+        rc = err_set(
+            &err, -ENOENT, "no request %s: it was never submitted, or %s", explain->life.request_id,
+            explain->is_cut ? "waits far behind in the queue" : "is older than what is kept");
     }
     return rc < 0 ? ctl_fail(rc, &err) : print(explain);
 }

@@ -30,15 +30,18 @@ static int exists(struct ctl *ctl, const char *key, bool *ret, struct err *err)
     return 0;
 }
 
+/* In a long queue it may. */
 static int waits_unread(struct ctl *ctl, const char *id, bool *ret, struct err *err)
 {
     redisReply *reply = NULL;
-    int rc = ctl_script_find(ctl, id, &reply, err);
+    bool is_cut = false;
+    int rc = ctl_script_find(ctl, id, &reply, &is_cut, err);
 
     if (rc < 0)
         return rc;
-    *ret = reply_count(reply) > 0;
-    freeReplyObject(reply);
+    *ret = is_cut || reply_count(reply) > 0;
+    if (reply)
+        freeReplyObject(reply);
     return 0;
 }
 

@@ -154,6 +154,14 @@ static void take_error(struct state *state, const struct redisReply *fields)
     state->status = state->cancelled ? CLI_EXIT_INTERRUPTED : CLI_EXIT_FAILED;
 }
 
+/* The replies of several requests may share a stream (`callback`). */
+static bool is_of_another(const struct state *state, const struct redisReply *fields)
+{
+    struct span request_id = view_field(fields, FIELD_REQUEST_ID);
+
+    return request_id.ptr && !span_is(request_id, state->follow->request_id);
+}
+
 static void take_entry(struct state *state, const struct redisReply *entry)
 {
     struct span id = reply_span(reply_at(entry, 0));
@@ -161,7 +169,7 @@ static void take_entry(struct state *state, const struct redisReply *entry)
     struct span type = view_field(fields, "type");
     bool is_last = span_is(type, "done") || span_is(type, "error");
 
-    if (state->status >= 0)
+    if (state->status >= 0 || is_of_another(state, fields))
         return;
     if (state->ctl->json && (is_last || state->follow->stream))
         print_json(state, id, fields);

@@ -1,8 +1,10 @@
 #include "ctl_scripts.h"
 
 #include <assert.h>
+#include <hiredis/hiredis.h>
 #include <string.h>
 
+#include "common/reply.h"
 #include "common/scripts.h"
 
 #include "ctl.h"
@@ -40,7 +42,7 @@ int ctl_script_queue(struct ctl *ctl, struct redisReply **ret_reply, struct err 
 }
 
 int ctl_script_find(struct ctl *ctl, const char *request_id, struct redisReply **ret_reply,
-                    struct err *err)
+                    bool *ret_is_cut, struct err *err)
 {
     struct conn_args args;
 
@@ -50,7 +52,13 @@ int ctl_script_find(struct ctl *ctl, const char *request_id, struct redisReply *
     conn_arg(&args, request_id);
     conn_arg_i64(&args, SCRIPT_LOOK_ENTRIES);
     conn_arg_i64(&args, SCRIPT_LOOK_BYTES);
-    return conn_ask(ctl->conn, &args, 0, ret_reply, err);
+    int rc = conn_ask(ctl->conn, &args, 0, ret_reply, err);
+    *ret_is_cut = rc == 0 && reply_count(*ret_reply) == 1;
+    if (*ret_is_cut) {
+        freeReplyObject(*ret_reply);
+        *ret_reply = NULL;
+    }
+    return rc;
 }
 
 int ctl_script_retry_dead(struct ctl *ctl, const char *entry_id, const char *new_request_id,

@@ -7,6 +7,7 @@
  * freeReplyObject()), or an error of conn.h.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct ctl;
@@ -19,8 +20,10 @@ struct redisReply;
 #define SCRIPT_LOOK_BYTES   (16 << 20)
 
 int ctl_script_queue(struct ctl *ctl, struct redisReply **ret_reply, struct err *err);
+/* *ret_is_cut: it is not among the first that wait, *ret_reply is NULL, and nobody knows of the
+ * others. */
 int ctl_script_find(struct ctl *ctl, const char *request_id, struct redisReply **ret_reply,
-                    struct err *err);
+                    bool *ret_is_cut, struct err *err);
 int ctl_script_retry_dead(struct ctl *ctl, const char *entry_id, const char *new_request_id,
                           struct redisReply **ret_reply, struct err *err);
 int ctl_script_forget(struct ctl *ctl, const char *node, int64_t silent_ms,

@@ -92,6 +92,16 @@ def test_submit_without_waiting_and_wait(fleet):
     assert ctl(fleet, "wait", "mine").code == 0
 
 
+def test_the_reply_of_one_request_on_a_stream_of_several(fleet):
+    shared = fleet.keys.reply("shared")
+    for name in ("a", "b"):
+        fleet.submit(request_id=f"shared-{name}", prompt=f"echo {name}", callback=shared)
+        wait_until(lambda: fleet.events(event="done", request_id=f"shared-{name}"), "it is answered")
+    for name in ("a", "b"):
+        run = ctl(fleet, "wait", "--callback", shared, f"shared-{name}")
+        assert run.code == 0 and run.out.strip() == name, run
+
+
 @pytest.mark.parametrize("arguments,stdin,says", [
     (("submit", "hi"), "", "--model"),
     (("submit", "-m", "gemma3:1b", "--timeout", "5", "hi"), "", "--timeout"),

@@ -281,6 +281,10 @@ def test_what_is_looked_at_is_bounded(cluster):
     assert sum(g["count"] for g in queue["groups"]) + queue["others"] == 2000
     assert "counted among the first 2000" in ctl(cluster, "status").out
     assert "1999 on the queue before it" in ctl(cluster, "explain", "q1999").out
+    far = ctl(cluster, "explain", "q2050")
+    assert far.code == 4 and "waits far behind in the queue" in far.err, far
+    assert ctl(cluster, "cancel", "--no-wait", "q2050").code == 0  # nobody says it was never submitted
+    assert [e["request_id"] for _, e in cluster.db.xrange(cluster.keys.control)] == ["q2050"]
     cluster.db.delete(cluster.keys.requests)
     for i in range(20):
         cluster.db.xadd(cluster.keys.requests, {"request_id": f"b{i}", "prompt": "x" * 2**20})

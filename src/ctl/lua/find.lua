@@ -3,7 +3,7 @@
 --
 -- KEYS  1 requests
 -- ARGV  1 routers' group  2 request id  3 most entries to look at  4 most bytes to look at
--- Result: {} if it is not there (or lies behind what was looked at), or
+-- Result: {} if it is not there, {'cut'} if it may lie behind what was looked at, or
 --       {entry id, entries before it, router that has read it or '', then name and value of each
 --        field but the payload, values cut at 512 bytes}
 local looked, bytes, from = 0, 0, '-'
@@ -31,4 +31,4 @@ while looked < tonumber(ARGV[3]) and bytes < tonumber(ARGV[4]) do
   end
   from, looked = '(' .. entry[1], looked + 1
 end
-return {}
+return looked < redis.call('XLEN', KEYS[1]) and {'cut'} or {}
