@@ -151,6 +151,27 @@ def test_redis_is_read_only(cluster):
     cluster.assert_no_leftovers()
 
 
+def test_a_redis_that_takes_us_and_drops_us_is_told_like_one_that_is_away(cluster):
+    """A server that stays read-only: the router connects anew for hours, and the log does not grow with it."""
+    one_node(cluster)
+    router = cluster.daemon("router-1")
+
+    def connections():
+        return cluster.db.info("stats")["total_connections_received"]
+
+    before = connections()
+    cluster.db.execute_command("REPLICAOF", "127.0.0.1", "1")
+    wait_until(lambda: connections() >= before + 3 + 9, "the router has connected anew, again and again", 40)
+    lines = [line for line in router.log.splitlines() if "conn=orion-router:commands" in line]
+    assert len([line for line in lines if "event=redis_down" in line]) <= 5, lines
+    assert len([line for line in lines if "event=redis_up" in line]) <= 5, lines
+    cluster.db.execute_command("REPLICAOF", "NO", "ONE")
+    assert cluster.ask(prompt="hi").text
+    wait_until(lambda: "event=redis_up" in [line for line in router.log.splitlines()
+                                            if "conn=orion-router:commands" in line][-1],
+               "that it is over is told once it holds", 20)
+
+
 def test_a_queue_stream_of_another_type_is_told_and_waited_out(cluster):
     one_node(cluster)
     cluster.db.delete(cluster.keys.requests)

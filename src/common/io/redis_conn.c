@@ -23,7 +23,8 @@
 #define GREETING_TIMEOUT_MS 2000
 
 /* A connection that held for this long begins its next backoff at the bottom. */
-#define STEADY_MS BACKOFF_MAX_MS
+#define STEADY_MS  BACKOFF_MAX_MS
+#define FLAPS_TOLD 3 /* connections in a row that did not hold; each further one is no news */
 
 struct redis_conn {
     struct redis_conn_config config;
@@ -35,6 +36,7 @@ struct redis_conn {
     struct inflight inflight; /* hiredis calls on_reply() exactly once for each */
     unsigned depth;           /* callbacks of this connection's commands on the stack */
     unsigned attempt;         /* for backoff_ms() */
+    unsigned flaps;           /* connections in a row that were READY and did not hold */
     int64_t ready_since_ms;   /* 0: on_lost() is not due */
     int64_t answered_ms;      /* when the last answer came */
     char why[128];            /* the last loss, in words */
@@ -105,11 +107,27 @@ static void log_down(struct redis_conn *conn, int64_t delay_ms)
     }
 }
 
+static bool is_steady(const struct redis_conn *conn)
+{
+    return conn->ready_since_ms && clock_now_ms() - conn->ready_since_ms >= STEADY_MS;
+}
+
+/* A server that takes us and drops us again and again is one trouble, and over when one holds. */
+static void tell_up(struct redis_conn *conn)
+{
+    if (conn->flaps > FLAPS_TOLD && !is_steady(conn))
+        return;
+    bool was_down = log_repeat_end(&conn->down);
+    log_info("event=redis_up conn=%s after=%u", conn->config.name,
+             was_down ? conn->down.repeats : 0);
+}
+
 static int64_t next_delay_ms(struct redis_conn *conn)
 {
     uint32_t random = 0;
 
-    if (conn->ready_since_ms && clock_now_ms() - conn->ready_since_ms >= STEADY_MS)
+    conn->flaps = is_steady(conn) ? 0 : conn->flaps + (conn->ready_since_ms != 0);
+    if (is_steady(conn))
         conn->attempt = 0;
     if (getrandom(&random, sizeof random, GRND_NONBLOCK) != (ssize_t)sizeof random)
         random = (uint32_t)clock_now_ms(); /* early in boot: any spread will do */
@@ -149,6 +167,8 @@ static void on_reply(redisAsyncContext *ac, void *reply, void *privdata)
     if (!conn->inflight.oldest && conn->state == REDIS_CONN_READY)
         (void)event_del(conn->timer); /* or it would wake us for nothing */
     conn->answered_ms = clock_now_ms();
+    if (conn->down.active && is_steady(conn))
+        tell_up(conn);
     conn->depth++;
     if (callback)
         callback(reply, arg);
@@ -303,11 +323,7 @@ static void on_ping(const redisReply *reply, void *arg)
     conn_step(conn, CONN_GREETED);
     (void)event_del(conn->timer);
     conn->ready_since_ms = clock_now_ms();
-    if (log_repeat_end(&conn->down)) {
-        log_info("event=redis_up conn=%s after=%u", conn->config.name, conn->down.repeats);
-    } else {
-        log_info("event=redis_up conn=%s", conn->config.name);
-    }
+    tell_up(conn);
     if (conn->config.on_ready)
         conn->config.on_ready(conn->config.arg);
 }
