@@ -75,6 +75,7 @@ struct job {
     enum job_state state; /* written by job_step() only */
     uint32_t generation;  /* of this place: grows with each new job */
     unsigned outstanding; /* Redis commands of this job that are not answered */
+    unsigned breaks;      /* connections in a row that broke over something large of it */
 
     /* The request, copied from the entry. */
     char entry_id[ENTRY_ID_MAX];

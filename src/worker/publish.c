@@ -28,6 +28,22 @@ void publish_refused(struct job *job, const char *what, const struct redisReply 
     session_mend(w, reply);
 }
 
+/* The least that proto-max-bulk-len can be: what is smaller is not why a connection broke. */
+#define LARGE_BYTES ((size_t)1 << 20)
+#define BREAKS_MAX  5
+
+/* It says so before it drops the connection, but we may be writing and not hear it. */
+bool publish_is_never_taken(struct job *job, size_t bytes, const struct redisReply *reply)
+{
+    const char *error = reply_error(reply);
+
+    if (bytes >= LARGE_BYTES && !reply)
+        return ++job->breaks >= BREAKS_MAX;
+    if (reply)
+        job->breaks = 0;
+    return bytes >= LARGE_BYTES && error && span_starts(span_str(error), "ERR Protocol error");
+}
+
 void publish_keys(struct script_args *args, const struct job *job, char job_key[static KEY_MAX])
 {
     const struct worker *w = job->worker;
@@ -175,6 +191,8 @@ static void on_chunk(const struct redisReply *reply, void *arg)
 
     job->outstanding--;
     job->stream.is_on_its_way = false;
+    if (publish_is_never_taken(job, job->stream.out.len, reply))
+        job->stream.is_off = true;
     if (chunk_told(job, reply)) {
         buf_clear(&job->stream.out);
         next_entry(&job->stream);
@@ -289,6 +307,8 @@ static void on_rest(const struct redisReply *reply, void *arg)
 
     job->outstanding--;
     stream->is_on_its_way = false;
+    if (publish_is_never_taken(job, rest_first(stream).len, reply))
+        stream->is_off = true;
     if (reply && chunk_told(job, reply)) {
         rest_drop_first(stream);
         next_entry(stream);

@@ -42,8 +42,24 @@ static bool is_settled(const struct redisReply *reply)
            redis_command_said(reply, "undeliverable") || redis_command_said(reply, "lost");
 }
 
+/* Rather an error than the same for ever. */
+static void end_without_answer(struct job *job)
+{
+    job->ending = (struct ending){.kind = ENDING_ERROR, .code = CODE_REPLY_TOO_LARGE};
+    (void)snprintf(job->ending.sentence, sizeof job->ending.sentence,
+                   "Redis does not take an answer of %zu bytes (its proto-max-bulk-len)",
+                   job->response.len);
+    log_warn("event=answer_not_taken request_id=%s bytes=%zu why=\"it is larger than Redis' "
+             "proto-max-bulk-len: raise that, or lower reply_max\"",
+             job->request_id, job->response.len);
+}
+
 static void end_told(struct job *job, const struct redisReply *reply)
 {
+    if (job->ending.kind == ENDING_DONE && publish_is_never_taken(job, job->response.len, reply)) {
+        end_without_answer(job);
+        return;
+    }
     if (!reply)
         return; /* sent again as soon as the connection is back */
     if (is_settled(reply)) {

@@ -21,6 +21,10 @@ bool publish_call(struct job *job, enum script script, const struct script_args 
 /* An error reply: logged when it begins, and not each time. */
 void publish_refused(struct job *job, const char *what, const struct redisReply *reply);
 
+/* Asked with each answer to something of so many bytes, NULL included: will Redis never take it? It
+ * drops the connection of a client that sends more than its proto-max-bulk-len in one value. */
+bool publish_is_never_taken(struct job *job, size_t bytes, const struct redisReply *reply);
+
 /* Sends what is left of the chunks, one after the other, each when the one before it is
  * acknowledged: a script that the server has forgotten is sent again later, and would come behind
  * what follows it. True when nothing is left, or was refused: then `done` may go out. */

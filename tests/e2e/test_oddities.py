@@ -78,6 +78,20 @@ def test_a_large_answer_below_reply_max_comes_whole(cluster):
     assert len(cluster.ask(timeout=30, prompt="hi").text) >= 20 * 10**6
 
 
+@pytest.mark.parametrize("fields", [{"prompt": "hi"}, {"prompt": "hi", "stream": True}])
+def test_an_answer_that_redis_never_takes_ends_its_request_all_the_same(new_cluster, fields):
+    """Larger than proto-max-bulk-len: Redis drops the connection, at each try."""
+    cluster = new_cluster("--proto-max-bulk-len", "1mb")
+    sim = cluster.sim()
+    cluster.router(node_late="20s", node_lost="20s")
+    cluster.worker("pi-1", sim)
+    sim.fault("long-line=2MB,count=1")
+    reply = cluster.ask(timeout=30, **fields)
+    assert reply.code == "reply_too_large" and "proto-max-bulk-len" in reply.end["error"]
+    assert cluster.ask(prompt="hi").text
+    cluster.assert_no_leftovers()
+
+
 def test_a_runner_that_died_while_idle_is_no_failure_of_the_request(cluster):
     (sim,) = cluster.fleet(1)
     cluster.ask(prompt="hi")
