@@ -21,6 +21,7 @@
 #include "status.h"
 
 #define REDIS_TIME_LAG_MAX_MS 1000                /* of router_redis_ms() behind Redis */
+#define DOUBT_MS              10000               /* the answer counts for so long */
 #define FETCH_SMALL_BYTES     ((size_t)128 << 10) /* ACCEPT_FETCH_MAX such are 8 MiB */
 
 bool accept_knows(const struct router *router, struct stream_id id)
@@ -80,6 +81,27 @@ static uint64_t session_hash(const struct request *request)
     size_t len = conversation_of(request, conversation);
 
     return len > 0 ? span_hash((struct span){conversation, len}) : 0;
+}
+
+/* An id ahead of what we take for Redis' time: somebody has chosen it, or Redis' clock has jumped
+ * since it told us. So it is asked; the entry stays pending, and is found again. Ids that are ahead
+ * all the same (Redis' clock was put back, too) are no news from then on. */
+static bool is_time_in_doubt(struct router *router, const struct request *request)
+{
+    int64_t now_ms = clock_now_ms();
+    int64_t ahead_ms = entry_id_ms(request->id) - router_redis_ms(router);
+    bool was_told = router->time_told_ms >= router->doubt_ms;
+
+    if (request->came_back || ahead_ms <= router->ids_ahead_ms + REDIS_TIME_LAG_MAX_MS)
+        return false;
+    if (router->doubt_ms != 0 && was_told && now_ms - router->doubt_ms < DOUBT_MS) {
+        router->ids_ahead_ms = ahead_ms;
+        return false;
+    }
+    if (was_told)
+        router->doubt_ms = router->presence_ms = now_ms;
+    router->reconcile_wanted = true;
+    return true;
 }
 
 /* When the entry came to Redis. Its id says so, unless the client chose the id itself: one from the
@@ -223,6 +245,8 @@ static void accept_request(struct router *router, const struct request *request,
 {
     int64_t submitted = submitted_ms(router, request);
 
+    if (is_time_in_doubt(router, request))
+        return;
     if (deadline_ms(router, request, submitted) <= router_redis_ms(router)) {
         end_request(router, request, CODE_DEADLINE_EXCEEDED, ENDING_DEADLINE_TEXT);
     } else if (cancels_have(router, request->request_id, submitted)) {

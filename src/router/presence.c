@@ -27,8 +27,10 @@ static void on_presence(const struct redisReply *reply, void *arg)
 
     if (!reply || router_refused(router, reply, "presence"))
         return;
-    if (reply_i64(reply_at(reply, 0), &redis_ms))
-        router->redis_ahead_ms = redis_ms - clock_now_ms();
+    if (reply_i64(reply_at(reply, 0), &redis_ms)) {
+        router->time_told_ms = clock_now_ms();
+        router->redis_ahead_ms = redis_ms - router->time_told_ms;
+    }
     (void)reply_i64(reply_at(reply, 1), &router->queue_length);
     router->metrics.round_trip_us = clock_monotonic_us() - router->beat_us;
 }

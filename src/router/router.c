@@ -81,6 +81,7 @@ static void on_time(const struct redisReply *reply, void *arg)
     }
     if (reply_i64(reply_at(reply, 0), &seconds) && reply_i64(reply_at(reply, 1), &micros))
         router->redis_ahead_ms = seconds * 1000 + micros / 1000 - clock_now_ms();
+    router->time_told_ms = clock_now_ms();
     router_make_groups(router, on_group);
 }
 

@@ -82,6 +82,9 @@ struct router {
     bool redis_ok;
     int64_t redis_ok_ms; /* monotonic: since when; nobody is judged lost within node_lost of it */
     int64_t redis_ahead_ms; /* Redis time - monotonic time; valid while redis_ok */
+    int64_t time_told_ms;   /* monotonic: when Redis last told its time */
+    int64_t doubt_ms;     /* monotonic: when it was asked because of an id from the future; or 0 */
+    int64_t ids_ahead_ms; /* so far ahead of Redis' clock an id was, as it said itself */
     struct router_trouble troubles[ROUTER_TROUBLES_MAX];
 
     /* The core, and the memory it lives in. */
