@@ -76,10 +76,10 @@ static int64_t created_us(const char *json)
 static void begin(struct client *client);
 static void read_on(struct client *client);
 
-static void take_chunk(struct client *client, const redisReply *pairs)
+static void take_chunk(struct client *client, const redisReply *pairs, int64_t wall_us)
 {
     int64_t created = created_us(tool_field(pairs, "response"));
-    int64_t late_us = tool_wall_us() - created;
+    int64_t late_us = wall_us - created;
 
     if (created > 0)
         sample(&client->load->late, late_us);
@@ -107,6 +107,7 @@ static void take_end(struct client *client, const redisReply *pairs)
 
 static void on_entries(redisAsyncContext *redis, void *answer, void *arg)
 {
+    int64_t wall_us = tool_wall_us(); /* before it is looked at, as in the floor */
     const redisReply *reply = answer;
     struct client *client = arg;
     bool is_over = false;
@@ -123,7 +124,7 @@ static void on_entries(redisAsyncContext *redis, void *answer, void *arg)
         (void)snprintf(client->last, sizeof client->last, "%s",
                        entries->element[i]->element[0]->str);
         if (strcmp(type, "chunk") == 0) {
-            take_chunk(client, pairs);
+            take_chunk(client, pairs, wall_us);
         } else if (strcmp(type, "done") == 0 || strcmp(type, "error") == 0) {
             is_over = true;
             take_end(client, pairs);

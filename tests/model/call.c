@@ -214,12 +214,13 @@ static void call_start(const struct call *call, struct call_args *args)
         call->is_late ? "1" : FAR_AWAY, "running", "m", call->how ? "1" : "0");
 }
 
+/* One piece, which may have been written before: so there is at most one of each attempt. */
 static void call_chunk(const struct call *call, struct call_args *args)
 {
     ADD(args, "4", node_stream(args, call->node), epoch_key(args, call->node), JOB, CALLBACK);
     add_gate(call, args);
-    ADD(args, "100000", call->how ? "1" : "0", "type", "chunk", "request_id", "r1", "seq", "0",
-        "response", "{}");
+    ADD(args, "100000", "1", "type", "chunk", "request_id", "r1", "attempt",
+        number(args, call->attempt), "seq", "0", "response", "{}");
 }
 
 static void call_worker(const struct call *call, enum script script, struct call_args *args)

@@ -152,7 +152,6 @@ static void job_drop(struct process *process)
     process->job = JOB_NOTHING;
     process->ending = ENDING_NONE;
     process->start_sent = 0;
-    process->chunk_sent = 0;
     process->entry = (struct known){0};
 }
 
@@ -235,8 +234,6 @@ static void chunk(struct world *world, const struct action *action, struct outco
     struct process *process = &world->processes[action->node][action->process];
     struct call call = call_of(world, action, SCRIPT_CHUNK);
 
-    call.how = process->chunk_sent;
-    process->chunk_sent = 1;
     if (!ask(world, &call, outcome, NULL) || action->is_lost)
         return;
     if (told(outcome, "lost"))

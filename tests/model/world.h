@@ -57,7 +57,6 @@ struct process {
     uint8_t job;        /* enum job_state_model */
     uint8_t ending;     /* enum ending, of JOB_ENDS */
     uint8_t start_sent; /* start.lua, and no answer came */
-    uint8_t chunk_sent; /* chunk.lua, with the one piece that there is */
     struct known entry;
 };
 
