@@ -186,7 +186,7 @@ static void on_read(struct bufferevent *bev, void *context)
 static void on_written(struct bufferevent *bev, void *context)
 {
     (void)bev;
-    conn_check_drained(context);
+    conn_out_drained(context);
 }
 
 static void on_event(struct bufferevent *bev, short what, void *context)
@@ -222,7 +222,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     server->open++;
     if (server->open > server->max_open)
         server->max_open = server->open;
-    bufferevent_enable(conn->bev, EV_READ | EV_WRITE);
+    bufferevent_enable(conn->bev, EV_READ); /* conn_out.c sees to the writing */
 }
 
 static int start_listening(struct server *server)

@@ -22,6 +22,7 @@ struct conn {
     struct evbuffer *unsent; /* with piece_bytes: output that waits for its turn */
     size_t piece_bytes;
     struct event *piece_timer;
+    struct event *flush; /* never waits: made active, it comes in this turn of the loop */
     enum conn_drained drained;
     bool bare; /* chunks without their frames: a Content-Length was promised */
     void *owner;
@@ -40,5 +41,8 @@ void conn_check_drained(struct conn *conn);
 /* Prepares the output side, and frees it. */
 int conn_out_open(struct conn *conn);
 void conn_out_free(struct conn *conn);
+
+/* The bufferevent has written what the kernel did not take at once. */
+void conn_out_drained(struct conn *conn);
 
 #endif
