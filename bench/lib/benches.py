@@ -207,11 +207,11 @@ def streaming(rounds, requests=1000, workers=20, tokens=100):
     late, cpu = Row("token late p99", "ms", [], None, 100), Row("worker CPU per token", "us", [], None, 25)
     each = requests // workers
     with stage() as s:
-        sims = [s.sim(f"gemma3:1b,load=0ms,gen_tps=20,prompt_tps=1000000,tokens={tokens}", slots=each,
-                      max_queue=4096) for _ in range(workers // 10)]
+        # An Ollama for each worker: all streams flow at once, and none waits in a queue of Ollama's.
+        sims = [s.sim(f"gemma3:1b,load=0ms,gen_tps=20,prompt_tps=1000000,tokens={tokens}", slots=each)
+                for _ in range(workers)]
         s.shipped_router()
-        daemons = [s.shipped_worker(f"pi-{i}", sims[i % len(sims)], slots=each)
-                   for i in range(workers)]
+        daemons = [s.shipped_worker(f"pi-{i}", sim, slots=each) for i, sim in enumerate(sims)]
         for _ in range(rounds):
             before = sum(cpu_seconds(d.pid) for d in daemons)
             figures = s.tool("bench-client", concurrency=requests, count=requests, stream="yes",
