@@ -10,7 +10,9 @@
 #include "policy.h"
 #include "test.h"
 
-#define FIX_NODES  16
+#ifndef FIX_NODES
+#define FIX_NODES 16
+#endif
 #define FIX_MODELS 4
 #define FIX_NAMES  64
 

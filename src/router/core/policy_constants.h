@@ -62,8 +62,15 @@
 #define PLACE_WARM       8.0 /* conversations that a preload would cut off count this often: sweep */
 #define PLACE_SOON_HOLDERS                                                                         \
     60 /* up to so many who is busy now counts, not demand alone: P90 at 75 % load -14 %, of a Pi  \
-          4/Pi 5 fleet -6 %: sweep. More holders than this even out */
-#define PLACE_SLOW_SPEED 1.5 /* a board this much slower than others that have the model ... */
+          4/Pi 5 fleet -6 %. Many even out: if it counted for all, 300 nodes would take 3 %        \
+          longer; only up to 20, 100 nodes at 75 % load 1.5 %: sweep */
+#define HOME_BUSY_HOLDERS                                                                          \
+    8.0 /* a busy home costs whoever comes back about a service. Models with so many holders on    \
+           average, and one, have half of that counted. Without it one with 100 holders gets no    \
+           more until all are busy: P90 of 300 nodes -5 to -25 %; 5 to 10 are alike; whole at 24   \
+           nodes: P50 at 65 % load +2 %: sweep */
+#define HOME_SHARE       0.02 /* weight of a request in the share of those that have a home */
+#define PLACE_SLOW_SPEED 1.5  /* a board this much slower than others that have the model ... */
 #define PLACE_SLOW_WAIT                                                                            \
     12.0 /* ... gets it only if the mean wait is this many services: who goes there takes that     \
             much longer. P99 of a Pi 4/Pi 5 fleet -9 %: sweep */

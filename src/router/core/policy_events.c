@@ -296,6 +296,13 @@ void policy_demand(struct policy *policy, uint32_t model, int64_t now_ms)
     policy_demand_add(&policy->models[model], now_ms);
 }
 
+static void learn_home(struct policy *policy, const struct policy_want *want)
+{
+    double *share = &policy->models[want->model].home_share;
+
+    *share += HOME_SHARE * ((want->home != POLICY_NONE ? 1.0 : 0.0) - *share);
+}
+
 uint32_t policy_go(struct policy *policy, const struct policy_want *want, uint32_t pair,
                    const struct policy_cost *cost, int64_t now_ms)
 {
@@ -308,6 +315,7 @@ uint32_t policy_go(struct policy *policy, const struct policy_want *want, uint32
     bool evicts = loads && policy_would_evict(policy, p->node, pair, evicted) > 0;
 
     policy_homebound_drop(policy, want->request);
+    learn_home(policy, want);
     if (n->promises_n < POLICY_ENDS_MAX) {
         n->promises[n->promises_n++] =
             (struct policy_promise){now_ms, seconds - output_s, output_s};

@@ -277,6 +277,7 @@ void policy_model_check(struct policy *policy, uint32_t model)
     for (int i = 0; i < PAIRS_LISTS; i++)
         policy_list_clear(&m->list[i]);
     m->token_ratio = 1.0;
+    m->home_share = RETURN_CHANCE;
     m->queue_from = POLICY_NONE;
     m->lambda_ms = policy->start_ms;
 }

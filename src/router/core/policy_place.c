@@ -27,6 +27,45 @@ static uint32_t holders_of(const struct policy *policy, uint32_t model, uint32_t
     return holders;
 }
 
+/* Whoever comes back finds its home busy although another holder is free: it waits there, behind
+ * others that do, or is computed again elsewhere. */
+static double home_busy_wait(const struct policy *policy, const struct policy_model *m,
+                             double holders, double offered)
+{
+    if (holders < 1.0)
+        return 0.0;
+    return policy->home_weight * m->home_share * policy_service_mean(m) *
+           policy_min(1.0, offered / holders);
+}
+
+/* Of a few holders seldom one is free, and who is busy now says it all; of many always one is,
+ * however busy they are, and then this is all that one more holder saves. */
+static double home_weight(const struct policy *policy)
+{
+    double models = 0.0, holders = 0.0, others;
+
+    for (uint32_t i = policy->known.head; i != POLICY_NONE;
+         i = policy_list_next(policy_known_links(policy), i)) {
+        uint32_t n = policy->models[i].list[PAIRS_RESIDENT].n;
+        models += n > 0 ? 1.0 : 0.0;
+        holders += (double)n;
+    }
+    others = models > 0.0 ? holders / models - 1.0 : 0.0;
+    return others / (others + HOME_BUSY_HOLDERS);
+}
+
+/* The mean wait of a long time. */
+static void waits_of_many(struct policy *policy, uint32_t model, double offered, int64_t now_ms)
+{
+    struct policy_model *m = &policy->models[model];
+
+    for (uint32_t i = 0; i < 3; i++) {
+        double replicas = policy_replicas(m) + (double)i - 1.0;
+        m->wait_s[i] = policy_queue_wait(policy, model, replicas, now_ms) +
+                       home_busy_wait(policy, m, replicas, offered);
+    }
+}
+
 /* The mean wait of a long time knows nothing of who is busy now. Up to PLACE_SOON_HOLDERS the wait
  * of the next minute counts instead: whether those who come next will find a holder free. */
 static void waits_fill(struct policy *policy, uint32_t model, int64_t now_ms)
@@ -37,10 +76,7 @@ static void waits_fill(struct policy *policy, uint32_t model, int64_t now_ms)
     uint32_t busy, holders;
 
     if (m->list[PAIRS_RESIDENT].n > PLACE_SOON_HOLDERS) {
-        for (uint32_t i = 0; i < 3; i++) {
-            double replicas = policy_replicas(m) + (double)i - 1.0;
-            m->wait_s[i] = policy_queue_wait(policy, model, replicas, now_ms);
-        }
+        waits_of_many(policy, model, offered, now_ms);
         return;
     }
     holders = holders_of(policy, model, &busy);
@@ -51,6 +87,7 @@ static void waits_fill(struct policy *policy, uint32_t model, int64_t now_ms)
     for (uint32_t i = 0; i < 3; i++) {
         m->wait_s[i] = holders + i > 1 ? waits[i] * service_s / (double)SOON_TIMES
                                        : policy_queue_wait(policy, model, 0.0, now_ms);
+        m->wait_s[i] += home_busy_wait(policy, m, (double)(holders + i) - 1.0, offered);
     }
 }
 
@@ -87,6 +124,7 @@ void policy_place_begin(struct policy *policy, int64_t now_ms)
 {
     uint32_t nodes = policy->nodes_n;
 
+    policy->home_weight = home_weight(policy);
     for (uint32_t i = policy->known.head; i != POLICY_NONE;
          i = policy_list_next(policy_known_links(policy), i))
         model_round(policy, i, now_ms);

@@ -149,6 +149,7 @@ struct policy_model {
     int64_t lambda_ms;
     double service_s, output_tokens, token_ratio;
     uint32_t service_n; /* answers behind service_s */
+    double home_share;  /* of its requests that had a home when they went to a node */
     double load_s;      /* typical */
     double speed;       /* of the fastest board that has the file */
     struct policy_measured measured[POLICY_BOARD_COUNT];
@@ -230,6 +231,7 @@ struct policy {
     uint32_t retry_left; /* waiting models that this round has still to look at, */
     uint32_t retry_head; /* and the place in the first one's queue where it goes on */
     uint32_t place_left; /* preloads that this round may still make */
+    double home_weight;  /* of what busy homes cost, in this round */
     bool is_dirty;       /* something changed since the simple policies last looked */
 };
 
