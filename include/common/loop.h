@@ -18,12 +18,14 @@ struct loop_handlers {
         void *arg); /* SIGTERM or SIGINT, the first; the second ends loop_run() at once */
     void (*on_reload)(void *arg); /* SIGHUP */
     void *arg;
-    /* How long from now the next tick may be, if nothing happens meanwhile; 0: tick_ms. Asked after
-     * each iteration of the loop: an idle daemon sleeps through its ticks, and whatever wakes it up
-     * brings them back; one with something due sooner gets its tick sooner. NULL: always tick_ms.
-     */
+    /* How long from now the next tick may be, if nothing happens meanwhile; 0: tick_ms; LOOP_NOW.
+     * Asked after each iteration of the loop: an idle daemon sleeps through its ticks, and whatever
+     * wakes it up brings them back; one with something due sooner gets its tick sooner. NULL:
+     * always tick_ms. */
     int64_t (*next_ms)(void *arg);
 };
+
+#define LOOP_NOW (-1) /* without sleeping before: it must not say so again after that tick */
 
 /* Creates base and signals and ignores SIGPIPE. Stops the process if it cannot (no descriptors). */
 struct loop *loop_new(const struct loop_handlers *handlers, int64_t tick_ms);

@@ -24,9 +24,15 @@ bool redis_command_event(struct redis_conn *conn, const struct keys *keys, int a
                          const char *const *argv);
 
 /* For how long a read may block, in ms: at most `max_ms`, and if possible until just before the
- * next heartbeat, which comes in `beat_ms`. Redis then notices with the heartbeat that the time is
- * up, and what it has to say about both arrives together: one wake-up instead of two. */
+ * next heartbeat, which comes in `beat_ms`, or before the one after it if that is near. Redis then
+ * notices with the heartbeat that the time is up, and what it has to say about both arrives
+ * together: one wake-up instead of two. */
 int64_t redis_command_block_ms(int64_t beat_ms, int64_t max_ms);
+
+/* Is a heartbeat that comes in `beat_ms` as good as due? Redis may notice a little before it that a
+ * read's time is up, because somebody else has woken it: who is awake then does not sleep for the
+ * rest. */
+bool redis_command_is_beat_near(int64_t beat_ms);
 
 /* Is it the answer of a script, an array that begins with `word`? */
 bool redis_command_said(const struct redisReply *reply, const char *word);

@@ -93,6 +93,13 @@ bool redis_conn_send_formatted(struct redis_conn *conn, redis_conn_callback *cal
  * commands answered before then get their replies. Nothing unless CONNECTING or READY. */
 void redis_conn_reset(struct redis_conn *conn);
 
+/* Leaves unread what comes, so that it wakes nobody, until redis_conn_release(): for a read that
+ * blocks, while nothing that it brings could be acted upon. That the peer is gone is noticed only
+ * then. Nothing unless READY; a connection that is made anew, or that a command is sent on, is not
+ * held. */
+void redis_conn_hold(struct redis_conn *conn);
+void redis_conn_release(struct redis_conn *conn);
+
 /* Ends a backoff now, because another connection has just found the server there. Nothing unless
  * WAITING. The caller sees to it that this does not become a busy loop. */
 void redis_conn_hurry(struct redis_conn *conn);

@@ -20,11 +20,26 @@ static int64_t presence_interval_ms(const struct router *router)
     return third < PRESENCE_MAX_MS ? third : PRESENCE_MAX_MS;
 }
 
+void presence_hold_reads(struct router *router)
+{
+    redis_conn_hold(router->intake);
+    redis_conn_hold(router->listen);
+}
+
+static void release_reads(struct router *router)
+{
+    if (router->stopping)
+        return; /* and so have they been, or are freed */
+    redis_conn_release(router->intake);
+    redis_conn_release(router->listen);
+}
+
 static void on_presence(const struct redisReply *reply, void *arg)
 {
     struct router *router = arg;
     int64_t redis_ms;
 
+    release_reads(router);
     if (!reply || router_refused(router, reply, "presence"))
         return;
     if (reply_i64(reply_at(reply, 0), &redis_ms)) {
@@ -55,9 +70,14 @@ static void presence_send(struct router *router)
     (void)scripts_call(router->commands, SCRIPT_PRESENCE, &args, on_presence, router);
 }
 
+bool presence_is_due(const struct router *router)
+{
+    return redis_command_is_beat_near(router->presence_ms - clock_now_ms());
+}
+
 void presence_tick(struct router *router)
 {
-    router->is_beat = clock_now_ms() >= router->presence_ms;
+    router->is_beat = presence_is_due(router);
     if (!router->is_beat)
         return;
     router->presence_ms = clock_now_ms() + presence_interval_ms(router);

@@ -166,6 +166,13 @@ static void stop_when_idle(struct router *router)
         loop_quit(router->loop);
 }
 
+/* Nothing waits, and nothing is on its way that would give us something to do. */
+static bool has_no_work(const struct router *router)
+{
+    return window_count(&router->window) == 0 && window_parked_count(&router->window) == 0 &&
+           router->moving == 0 && router->fetching == 0 && !router->shedding;
+}
+
 static void on_tick(void *arg)
 {
     struct router *router = arg;
@@ -188,6 +195,8 @@ static void on_tick(void *arg)
     sweep_tick(router);
     trim_tick(router);
     router_wake(router);
+    if (router->is_beat && has_no_work(router))
+        presence_hold_reads(router);
 }
 
 static int64_t sooner(int64_t a, int64_t b)
@@ -195,14 +204,13 @@ static int64_t sooner(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* Nothing waits, and nothing is on its way but the answers of blocking reads. */
+/* Nothing is on its way but the answers of blocking reads. */
 static bool is_idle(const struct router *router)
 {
-    return router->redis_ok && !router->stopping && window_count(&router->window) == 0 &&
-           window_parked_count(&router->window) == 0 && router->moving == 0 &&
-           router->fetching == 0 && !router->reconcile_wanted && !router->reconcile_running &&
-           !router->shedding && router->queue_length <= router->config.max_queue &&
-           router->intake_reads > 0 && router->listening;
+    return router->redis_ok && !router->stopping && has_no_work(router) &&
+           !router->reconcile_wanted && !router->reconcile_running &&
+           router->queue_length <= router->config.max_queue && router->intake_reads > 0 &&
+           router->listening;
 }
 
 /* Without work the next thing to do is a heartbeat; what else is due by then is done with it: one
@@ -214,6 +222,8 @@ static int64_t next_ms(void *arg)
 
     if (!is_idle(router))
         return 0;
+    if (presence_is_due(router))
+        return LOOP_NOW;
     due_ms = sooner(router->presence_ms, watch_due_ms(router));
     due_ms = sooner(due_ms, adopt_due_ms(router));
     return due_ms - clock_now_ms();

@@ -5,6 +5,7 @@
 #include "common/reply.h"
 #include "common/scripts.h"
 
+#include "curl_loop.h"
 #include "health_json.h"
 #include "worker.h"
 
@@ -59,6 +60,25 @@ struct span beat_encode(struct worker *w)
     return buf_span(&w->beat.json);
 }
 
+/* Until the answer is there what else comes in would wake us for itself. Nothing is lost by it: a
+ * request that a read brings begins with a command, which is answered after the heartbeat anyway,
+ * and Ollama is asked for the next heartbeat. */
+static void hold_reads(struct worker *w)
+{
+    redis_conn_hold(w->feed.reader.conn);
+    redis_conn_hold(w->control.reader.conn);
+    curl_loop_hold(w->curl);
+}
+
+static void release_reads(struct worker *w)
+{
+    if (w->leave.is_gone)
+        return; /* and so may they be */
+    redis_conn_release(w->feed.reader.conn);
+    redis_conn_release(w->control.reader.conn);
+    curl_loop_release(w->curl);
+}
+
 /* --- the answer ------------------------------------------------------------------------------- */
 
 static void hear_verdicts(struct worker *w, const struct redisReply *reply)
@@ -106,6 +126,7 @@ static void on_beat(const struct redisReply *reply, void *arg)
     int64_t drained = 0, redis_ms;
 
     w->beat.is_on_its_way = false;
+    release_reads(w);
     if (!reply)
         return;
     if (redis_command_said(reply, "fenced")) {
@@ -176,13 +197,20 @@ static void send_beat(struct worker *w, int64_t now_ms)
     beat->is_on_its_way = scripts_call(w->session.commands, SCRIPT_BEAT, &args, on_beat, w);
     beat->is_due = !beat->is_on_its_way;
     beat->last_ms = now_ms;
+    if (beat->is_on_its_way && jobs_is_idle(w))
+        hold_reads(w);
+}
+
+bool beat_is_near(const struct worker *w, int64_t now_ms)
+{
+    return redis_command_is_beat_near(w->beat.next_ms - now_ms);
 }
 
 void beat_tick(struct worker *w, int64_t now_ms)
 {
     struct beat *beat = &w->beat;
 
-    if (now_ms >= beat->next_ms) {
+    if (beat_is_near(w, now_ms)) {
         beat->next_ms = now_ms + w->config.health_interval_ms;
         node_read(w, now_ms);
         beat->is_due = true;

@@ -60,6 +60,9 @@ void beat_repeat(struct worker *w);
 
 void beat_tick(struct worker *w, int64_t now_ms);
 
+/* Is the regular one due, or so soon that nobody sleeps before? */
+bool beat_is_near(const struct worker *w, int64_t now_ms);
+
 /* When the tick has something to do, monotonic: 0 at once, INT64_MAX not before something comes. */
 int64_t beat_due_ms(const struct worker *w);
 

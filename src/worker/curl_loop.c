@@ -37,7 +37,7 @@ struct curl_loop {
     struct event *timer; /* curl's */
     struct event *sweep; /* something was aborted */
     struct transfer *first;
-    bool inside;
+    bool is_held, inside;
 };
 
 static void run_curl(struct curl_loop *loop, curl_socket_t fd, int mask);
@@ -95,11 +95,13 @@ static void unwatch(struct curl_loop *loop, struct event *event)
     event_free(event);
 }
 
-/* Only reading is paced. */
+/* Only reading is paced or held. */
 static struct event_base *base_for(const struct curl_loop *loop, const struct transfer *transfer,
                                    short what)
 {
-    return transfer && transfer->is_paced && !(what & EV_WRITE) ? loop->paced : loop->base;
+    bool is_quiet = transfer && (transfer->is_paced || loop->is_held);
+
+    return is_quiet && !(what & EV_WRITE) ? loop->paced : loop->base;
 }
 
 /* CURLMOPT_SOCKETFUNCTION: `assigned` is our event for this socket, or NULL. */
@@ -145,6 +147,7 @@ static void transfer_join(struct curl_loop *loop, struct transfer *transfer)
 {
     if (curl_multi_add_handle(loop->multi, transfer->easy) == CURLM_OK) {
         transfer->state = TRANSFER_RUNNING;
+        event_active(loop->timer, EV_TIMEOUT, 0); /* in this turn of the loop, not in the next */
         return;
     }
     transfer->result = CURLE_OUT_OF_MEMORY;
@@ -161,8 +164,10 @@ static void unlist(struct curl_loop *loop, const struct transfer *transfer)
 {
     struct transfer **link = &loop->first;
 
-    while (*link != transfer)
+    while (*link != transfer) {
+        assert(*link);
         link = &(*link)->next;
+    }
     *link = transfer->next;
 }
 
@@ -318,6 +323,12 @@ void curl_loop_add(struct curl_loop *loop, CURL *easy, curl_loop_done *on_done, 
         transfer_join(loop, transfer);
 }
 
+void curl_loop_begin(struct curl_loop *loop)
+{
+    if (!loop->inside)
+        run_curl(loop, CURL_SOCKET_TIMEOUT, 0);
+}
+
 void curl_loop_abort(struct curl_loop *loop, CURL *easy, CURLcode result)
 {
     struct transfer *transfer = transfer_of(easy);
@@ -338,20 +349,31 @@ void curl_loop_abort(struct curl_loop *loop, CURL *easy, CURLcode result)
 
 /* --- pacing ----------------------------------------------------------------------------------- */
 
-bool curl_loop_pace(struct curl_loop *loop, CURL *easy, bool is_paced)
+static bool is_reading(const struct transfer *transfer)
 {
-    struct transfer *transfer = transfer_of(easy);
+    return transfer->watch && event_get_events(transfer->watch) == (EV_READ | EV_PERSIST);
+}
+
+/* On the base that is right for it now. */
+static void watch_anew(struct curl_loop *loop, struct transfer *transfer)
+{
     const short reading = EV_READ | EV_PERSIST;
-
-    assert(!loop->inside);
-    if (!transfer->watch || event_get_events(transfer->watch) != reading)
-        return transfer->is_paced;
-    transfer->is_paced = is_paced;
-
     evutil_socket_t fd = event_get_fd(transfer->watch);
+
     event_free(transfer->watch);
     transfer->watch = watch(loop, base_for(loop, transfer, reading), fd, reading);
     (void)curl_multi_assign(loop->multi, fd, transfer->watch);
+}
+
+bool curl_loop_pace(struct curl_loop *loop, CURL *easy, bool is_paced)
+{
+    struct transfer *transfer = transfer_of(easy);
+
+    assert(!loop->inside);
+    if (!is_reading(transfer))
+        return transfer->is_paced;
+    transfer->is_paced = is_paced;
+    watch_anew(loop, transfer);
     return is_paced;
 }
 
@@ -365,4 +387,23 @@ void curl_loop_read_paced(struct curl_loop *loop)
         loop->handled = 0;
         (void)event_base_loop(loop->paced, EVLOOP_NONBLOCK);
     } while (loop->handled > 0 && ++looks < CURL_LOOP_LOOKS);
+}
+
+/* --- holding ---------------------------------------------------------------------------------- */
+
+void curl_loop_hold(struct curl_loop *loop)
+{
+    loop->is_held = true;
+}
+
+void curl_loop_release(struct curl_loop *loop)
+{
+    if (!loop->is_held)
+        return;
+    loop->is_held = false;
+    curl_loop_read_paced(loop);
+    for (struct transfer *each = loop->first; each; each = each->next) {
+        if (is_reading(each) && !each->is_paced && event_get_base(each->watch) == loop->paced)
+            watch_anew(loop, each);
+    }
 }

@@ -28,6 +28,10 @@ void curl_loop_free(struct curl_loop *loop);
  * this function. May be called from anywhere, a write callback included. */
 void curl_loop_add(struct curl_loop *loop, CURL *easy, curl_loop_done *on_done, void *arg);
 
+/* Does now what transfers that were just added wait for: over a connection that is there the
+ * request is sent when this returns. Any callback may come. Nothing inside a callback of curl. */
+void curl_loop_begin(struct curl_loop *loop);
+
 /* A transfer that could not even be set up: on_done() comes with `result`, from the event loop. */
 void curl_loop_fail(struct curl_loop *loop, curl_loop_done *on_done, void *arg, CURLcode result);
 
@@ -53,5 +57,11 @@ void curl_loop_read_paced(struct curl_loop *loop);
  * return 0: on_done() then comes with CURLE_WRITE_ERROR. The first call counts; not after
  * on_done(). */
 void curl_loop_abort(struct curl_loop *loop, CURL *easy, CURLcode result);
+
+/* Between the two the answers to transfers that are started, and of connections that are watched
+ * anew, wake nobody: what has come is read by curl_loop_release(). Time-outs go on. Neither inside
+ * a callback of curl. */
+void curl_loop_hold(struct curl_loop *loop);
+void curl_loop_release(struct curl_loop *loop);
 
 #endif

@@ -7,6 +7,7 @@
 #include "common/err.h"
 #include "common/log.h"
 
+#include "curl_loop.h"
 #include "http_call.h"
 #include "worker.h"
 
@@ -291,7 +292,7 @@ void poller_tick(struct worker *w, int64_t now_ms)
 {
     struct poller *poller = &w->poller;
 
-    if (now_ms >= w->beat.next_ms || now_ms >= poller->again_ms)
+    if (beat_is_near(w, now_ms) || now_ms >= poller->again_ms)
         poller->is_soon = true; /* beat_tick() comes later in this tick */
     if (poller->step != POLLER_IDLE || !poller->is_soon)
         return;
@@ -301,6 +302,7 @@ void poller_tick(struct worker *w, int64_t now_ms)
     poller->is_alive = false;
     poller->is_ps_fresh = false;
     ask(w, is_surely_alive(poller, now_ms) ? POLLER_PS : POLLER_VERSION);
+    curl_loop_begin(w->curl); /* the answer may be there when the heartbeat has its own */
 }
 
 int64_t poller_due_ms(const struct worker *w)

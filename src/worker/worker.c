@@ -56,6 +56,8 @@ static int64_t next_ms(void *arg)
     const struct worker *w = arg;
     int64_t now_ms = clock_now_ms(), due_ms = jobs_chunk_due_ms(w, now_ms);
 
+    if (is_idle(w) && beat_is_near(w, now_ms))
+        return LOOP_NOW;
     if (is_idle(w)) { /* what else is due by then is done with the heartbeat */
         due_ms = sooner(beat_due_ms(w), poller_due_ms(w));
         due_ms = sooner(due_ms, reconcile_due_ms(w));

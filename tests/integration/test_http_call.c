@@ -448,6 +448,82 @@ static void test_freeing_the_loop_ends_all_calls(void **state)
     world->curl = NULL;
 }
 
+static void test_a_request_that_is_begun_is_on_its_way_before_the_loop_goes_on(void **state)
+{
+    struct world *world = *state;
+    struct exchange exchange = {0};
+
+    (void)exchange_at(world, "/echo", span_str("first"));
+    begin(&exchange, world, "/echo", span_str("second"), 0);
+    curl_loop_begin(world->curl);
+    assert_int_equal(world->server.requests, 1); /* it lies in the server's socket */
+    (void)event_base_loop(world->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    assert_int_equal(world->server.requests, 2);
+    finish(&exchange);
+}
+
+static bool server_has_two_requests(void *arg)
+{
+    return ((const struct server *)arg)->requests > 1;
+}
+
+static void test_an_answer_that_is_held_is_read_when_it_is_released(void **state)
+{
+    struct world *world = *state;
+    struct exchange held = {0}, hangs = {0};
+
+    (void)exchange_at(world, "/echo", span_str("first")); /* the connection is there now */
+    curl_loop_hold(world->curl);
+    begin(&held, world, "/echo", span_str("held"), 0);
+    begin(&hangs, world, "/hang", span_str("hangs"), 2000);
+    assert_false(wait_until(world->base, is_done, &held, 200));
+    assert_int_equal(world->server.requests, 3); /* they were sent, and one was answered */
+
+    curl_loop_release(world->curl);
+    assert_true(is_done(&held)); /* what had come is read at once */
+    finish(&held);
+    assert_string_equal(held.text, "held");
+    curl_loop_release(world->curl); /* does nothing */
+    (void)exchange_at(world, "/echo", span_str("afterwards"));
+    assert_false(is_done(&hangs));
+    http_call_cancel(hangs.call);
+    finish(&hangs);
+}
+
+/* Not yet answered when it is released: it is waited for as always. */
+static void test_an_answer_that_comes_after_the_release_is_read_when_it_comes(void **state)
+{
+    struct world *world = *state;
+    struct exchange dribbles = {0};
+
+    (void)exchange_at(world, "/echo", span_str("first"));
+    curl_loop_hold(world->curl);
+    begin(&dribbles, world, "/dribble", span_str("{}"), 0);
+    assert_true(wait_until(world->base, server_has_two_requests, &world->server, 2000));
+    curl_loop_release(world->curl);
+    assert_true(wait_until(world->base, has_data, &dribbles, 2000));
+    http_call_cancel(dribbles.call);
+    finish(&dribbles);
+}
+
+static void test_a_transfer_that_is_held_can_be_cancelled_and_times_out(void **state)
+{
+    struct world *world = *state;
+    struct exchange late = {0}, cancelled = {0};
+
+    (void)exchange_at(world, "/echo", span_str("first"));
+    curl_loop_hold(world->curl);
+    begin(&late, world, "/echo", span_str("late"), 200);
+    finish(&late);
+    assert_int_equal(late.result, HTTP_TIMED_OUT);
+    begin(&cancelled, world, "/echo", span_str("cancelled"), 0);
+    assert_false(wait_until(world->base, is_done, &cancelled, 100));
+    http_call_cancel(cancelled.call);
+    finish(&cancelled);
+    curl_loop_release(world->curl);
+    (void)exchange_at(world, "/echo", span_str("afterwards"));
+}
+
 #define HTTP_TEST(name) cmocka_unit_test_setup_teardown(name, world_up, world_down)
 
 int main(void)
@@ -470,6 +546,10 @@ int main(void)
         HTTP_TEST(test_a_paced_call_that_cancels_inside_on_data_gets_no_more),
         HTTP_TEST(test_starting_a_call_inside_on_data_of_another_is_allowed),
         HTTP_TEST(test_a_call_cancelled_before_it_began_ends_too),
+        HTTP_TEST(test_a_request_that_is_begun_is_on_its_way_before_the_loop_goes_on),
+        HTTP_TEST(test_an_answer_that_is_held_is_read_when_it_is_released),
+        HTTP_TEST(test_an_answer_that_comes_after_the_release_is_read_when_it_comes),
+        HTTP_TEST(test_a_transfer_that_is_held_can_be_cancelled_and_times_out),
         HTTP_TEST(test_freeing_the_loop_ends_all_calls),
     };
 

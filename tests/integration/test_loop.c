@@ -133,6 +133,67 @@ static void test_an_idle_daemon_sleeps_through_its_ticks_until_something_happens
     loop_free(sleeper.loop);
 }
 
+/* Something is as good as due when the alarm rings: the tick comes at once and once, though the
+ * next one is an hour away. */
+struct hasty {
+    struct loop *loop;
+    bool is_due;
+    unsigned ticks, asked;
+};
+
+static void on_hasty_tick(void *arg)
+{
+    struct hasty *hasty = arg;
+
+    hasty->is_due = false;
+    hasty->ticks++;
+}
+
+static int64_t hasty_next_ms(void *arg)
+{
+    struct hasty *hasty = arg;
+
+    hasty->asked++;
+    if (hasty->ticks > 0)
+        loop_quit(hasty->loop);
+    return hasty->is_due ? LOOP_NOW : 3600000;
+}
+
+static void on_hasty_alarm(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    ((struct hasty *)arg)->is_due = true;
+}
+
+static void on_too_late(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    loop_quit(((struct hasty *)arg)->loop);
+}
+
+static void test_a_tick_that_is_as_good_as_due_comes_at_once(void **state)
+{
+    const struct timeval soon = loop_tv(5), too_late = loop_tv(20000);
+    struct hasty hasty = {0};
+    const struct loop_handlers handlers = {
+        .on_tick = on_hasty_tick, .next_ms = hasty_next_ms, .arg = &hasty};
+
+    (void)state;
+    hasty.loop = loop_new(&handlers, 3600000);
+    struct event *alarm = evtimer_new(loop_base(hasty.loop), on_hasty_alarm, &hasty);
+    struct event *end = evtimer_new(loop_base(hasty.loop), on_too_late, &hasty);
+    (void)evtimer_add(alarm, &soon);
+    (void)evtimer_add(end, &too_late);
+    assert_int_equal(loop_run(hasty.loop), 0);
+    assert_int_equal(hasty.ticks, 1);
+    assert_int_equal(hasty.asked, 2); /* after the alarm, after the tick */
+    event_free(alarm);
+    event_free(end);
+    loop_free(hasty.loop);
+}
+
 static void test_a_pipe_without_a_reader_does_not_kill(void **state)
 {
     struct loop_handlers handlers = {0};
@@ -159,6 +220,7 @@ int main(void)
         cmocka_unit_test(test_a_signal_stops_in_order_and_the_clock_moves_with_each_turn),
         cmocka_unit_test(test_a_second_signal_ends_the_loop_at_once),
         cmocka_unit_test(test_an_idle_daemon_sleeps_through_its_ticks_until_something_happens),
+        cmocka_unit_test(test_a_tick_that_is_as_good_as_due_comes_at_once),
         cmocka_unit_test(test_a_pipe_without_a_reader_does_not_kill),
         cmocka_unit_test(test_milliseconds_become_a_timeval),
     };

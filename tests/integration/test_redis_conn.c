@@ -119,6 +119,35 @@ static void test_idle_time_and_answered_commands_do_not_count(void **state)
     probe_done(&probe);
 }
 
+/* What a read that blocks has to say stays in the socket, and a new connection is not held. */
+static void test_a_held_connection_tells_what_came_when_it_is_released(void **state)
+{
+    struct redis_fixture *fx = *state;
+    struct probe probe;
+
+    probe_init(&probe, fx->socket_path, 5000);
+    redis_conn_hold(probe.conn); /* not READY: nothing */
+    redis_conn_start(probe.conn);
+    probe_wait_ready(&probe);
+    assert_true(probe_send(&probe, "BLPOP", "held", "0"));
+    assert_true(wait_until(probe.base, server_has_a_blocked_client, fx, 2000));
+    redis_conn_hold(probe.conn);
+    fixture_ok(fx, "LPUSH held 1");
+    assert_false(wait_until(probe.base, probe_is_answered, &probe, 200));
+    redis_conn_release(probe.conn);
+    assert_true(wait_until(probe.base, probe_is_answered, &probe, 2000));
+    assert_int_equal(probe.answers, 1);
+
+    assert_true(probe_send(&probe, "BLPOP", "held", "0"));
+    assert_true(wait_until(probe.base, server_has_a_blocked_client, fx, 2000));
+    redis_conn_hold(probe.conn);
+    redis_conn_reset(probe.conn);
+    assert_true(wait_until(probe.base, probe_is_lost, &probe, 2000));
+    redis_conn_release(probe.conn);
+    probe_wait_ready(&probe);
+    probe_done(&probe);
+}
+
 static void test_a_password_is_refused_until_it_is_the_right_one(void **state)
 {
     static const char *const args[] = {"--requirepass", "sesame", NULL};
@@ -305,6 +334,7 @@ int main(void)
         cmocka_unit_test(test_a_killed_server_answers_each_command_once_with_null),
         cmocka_unit_test(test_a_frozen_server_is_given_up_after_the_command_timeout),
         cmocka_unit_test(test_idle_time_and_answered_commands_do_not_count),
+        cmocka_unit_test(test_a_held_connection_tells_what_came_when_it_is_released),
         cmocka_unit_test(test_a_password_is_refused_until_it_is_the_right_one),
         cmocka_unit_test(test_the_database_of_the_url_is_selected),
         cmocka_unit_test(test_stopping_answers_pending_commands_with_null_before_it_returns),

@@ -57,7 +57,9 @@ static void settle_tick(struct loop *loop)
     int64_t next_ms = loop->handlers.next_ms ? loop->handlers.next_ms(loop->handlers.arg) : 0;
     int64_t left_ms = loop->due_ms - clock_now_ms();
 
-    if (next_ms > loop->tick_ms ? left_ms != next_ms : left_ms > loop->tick_ms) {
+    if (next_ms == LOOP_NOW) {
+        event_active(loop->tick, EV_TIMEOUT, 0);
+    } else if (next_ms > loop->tick_ms ? left_ms != next_ms : left_ms > loop->tick_ms) {
         set_tick(loop, next_ms > 0 ? next_ms : loop->tick_ms);
     } else if (next_ms > 0 && next_ms < left_ms) {
         set_tick(loop, next_ms);

@@ -34,12 +34,18 @@ bool redis_command_event(struct redis_conn *conn, const struct keys *keys, int a
 /* Long enough for nobody to read in circles, and how much earlier than the heartbeat it ends. */
 #define BLOCK_MIN_MS  500
 #define BLOCK_LEAD_MS 2
+#define BEAT_NEAR_MS  4 /* the lead, and what rounding adds */
 
 int64_t redis_command_block_ms(int64_t beat_ms, int64_t max_ms)
 {
-    int64_t block_ms = beat_ms - BLOCK_LEAD_MS;
+    if (beat_ms - BLOCK_LEAD_MS < BLOCK_MIN_MS)
+        beat_ms = max_ms; /* heartbeats come about as often as that */
+    return beat_ms - BLOCK_LEAD_MS > max_ms ? max_ms : beat_ms - BLOCK_LEAD_MS;
+}
 
-    return block_ms < BLOCK_MIN_MS || block_ms > max_ms ? max_ms : block_ms;
+bool redis_command_is_beat_near(int64_t beat_ms)
+{
+    return beat_ms <= BEAT_NEAR_MS;
 }
 
 bool redis_command_said(const struct redisReply *reply, const char *word)

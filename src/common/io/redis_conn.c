@@ -175,21 +175,6 @@ static void on_reply(redisAsyncContext *ac, void *reply, void *privdata)
     conn->depth--;
 }
 
-static struct command *command_new(struct redis_conn *conn, redis_conn_callback *callback,
-                                   void *arg, size_t bytes)
-{
-    struct command *command = xcalloc(1, sizeof *command);
-
-    *command = (struct command){
-        .conn = conn,
-        .callback = callback,
-        .arg = arg,
-        .sent_ms = clock_now_ms(),
-        .bytes = bytes,
-    };
-    return command;
-}
-
 /* hiredis 0.14.1 says REDIS_OK although it had no memory to remember the callback: the answers of
  * this connection would from then on belong to the wrong commands. */
 static bool is_remembered(const struct redis_conn *conn, const struct command *command)
@@ -486,6 +471,18 @@ unsigned redis_conn_pending(const struct redis_conn *conn)
 size_t redis_conn_pending_bytes(const struct redis_conn *conn)
 {
     return conn->inflight.bytes;
+}
+
+void redis_conn_hold(struct redis_conn *conn)
+{
+    if (conn->ac && conn->state == REDIS_CONN_READY)
+        conn->ac->ev.delRead(conn->ac->ev.data);
+}
+
+void redis_conn_release(struct redis_conn *conn)
+{
+    if (conn->ac && conn->state == REDIS_CONN_READY)
+        conn->ac->ev.addRead(conn->ac->ev.data);
 }
 
 void redis_conn_hurry(struct redis_conn *conn)

@@ -2,9 +2,27 @@
 
 #include <assert.h>
 
+#include "common/alloc.h"
+#include "common/clock.h"
+
 void inflight_init(struct inflight *inflight)
 {
     *inflight = (struct inflight){.newest = &inflight->oldest};
+}
+
+struct command *command_new(struct redis_conn *conn, redis_conn_callback *callback, void *arg,
+                            size_t bytes)
+{
+    struct command *command = xcalloc(1, sizeof *command);
+
+    *command = (struct command){
+        .conn = conn,
+        .callback = callback,
+        .arg = arg,
+        .sent_ms = clock_now_ms(),
+        .bytes = bytes,
+    };
+    return command;
 }
 
 void inflight_put(struct inflight *inflight, struct command *command)

@@ -17,6 +17,10 @@ struct command {
     struct command *next;
 };
 
+/* One that is sent now. The caller frees it. */
+struct command *command_new(struct redis_conn *conn, redis_conn_callback *callback, void *arg,
+                            size_t bytes);
+
 struct inflight {
     struct command *oldest, **newest;
     unsigned n;
