@@ -2,17 +2,17 @@
 
 #include <string.h>
 
+#include "common/span.h"
+
 static const char line_end[] = "\r\n";
 
 #define LINE_END_LEN (sizeof line_end - 1)
 
 static size_t digits(size_t n)
 {
-    size_t count = 1;
+    char number[SPAN_NUMBER_MAX];
 
-    for (; n >= 10; n /= 10)
-        count++;
-    return count;
+    return span_u64_text(n, number);
 }
 
 static char *put(char *at, const char *bytes, size_t len)
@@ -24,12 +24,11 @@ static char *put(char *at, const char *bytes, size_t len)
 /* "*3\r\n" or "$12\r\n" */
 static char *put_head(char *at, char kind, size_t n)
 {
-    size_t len = digits(n);
+    char number[SPAN_NUMBER_MAX];
+    size_t len = span_u64_text(n, number);
 
     *at++ = kind;
-    for (size_t i = len; i-- > 0; n /= 10)
-        at[i] = (char)('0' + n % 10);
-    return put(at + len, line_end, LINE_END_LEN);
+    return put(put(at, number, len), line_end, LINE_END_LEN);
 }
 
 size_t resp_command_bytes(int argc, const size_t *argv_len)
