@@ -191,8 +191,17 @@ static const char *objection(const struct worker *w, const char *model, int64_t 
     return NULL;
 }
 
+static bool has_room(const struct worker *w, const char *model)
+{
+    const struct tags_model *installed = tags_find(&w->poller.tags, model);
+    const struct sensor_reading *reading = &w->node.reading;
+    int64_t ram_bytes = reading->has_ram ? reading->ram_total_mb * 1024 * 1024 : 0;
+
+    return installed && ps_has_room(&w->poller.ps, model, installed->size_bytes, ram_bytes);
+}
+
 /* What the router named. What somebody has loaded otherwise is not in memory for it, so it does not
- * name it: but memory may not hold that and the new one. */
+ * name it: it goes if memory would not hold it and the new one, or nobody knows. */
 static void what_to_unload(struct worker *w, struct span named)
 {
     struct preload *preload = &w->preload;
@@ -201,6 +210,8 @@ static void what_to_unload(struct worker *w, struct span named)
 
     preload->unload[0] = '\0';
     if (model_name_canonical(named, preload->unload))
+        return;
+    if (has_room(w, preload->model))
         return;
     for (size_t i = 0; i < n && !preload->unload[0]; i++) {
         if (!span_is(foreign[i], preload->model))

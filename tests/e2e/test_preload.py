@@ -6,6 +6,8 @@ import http.client
 import json
 import threading
 
+import pytest
+
 from cluster import CHAT, SLOW_CHAT, wait_until
 from process import stays_true
 
@@ -263,12 +265,16 @@ def test_with_runner_options_of_clients_any_context_length_is_as_good_as_another
     assert "event=model_foreign" not in worker.log
 
 
-def test_a_load_ahead_of_need_unloads_what_the_router_cannot_know_of(cluster):
-    sim = cluster.sim(CHAT, QUICK, max_loaded=2)
+@pytest.mark.parametrize("size,has_room", [("1GB", True), ("5GB", False)])
+def test_a_load_ahead_of_need_unloads_what_the_router_cannot_know_of_if_there_is_no_room(
+        cluster, size, has_room):
+    sim = cluster.sim(CHAT + ",size=1GB", QUICK + ",size=" + size, max_loaded=2)
     cluster.router()
-    cluster.worker("pi-1", sim, num_ctx=2048)
+    cluster.worker("pi-1", sim, num_ctx=2048)  # of 8 GB
     neighbour_loads(sim, 8192)
     wait_until(lambda: "event=model_foreign" in cluster.daemon("pi-1").log, "the worker has seen it")
     wish(cluster, "pi-1", ANOTHER)
     assert "error" not in told(cluster, "pi-1", ANOTHER)
-    assert asked_without_prompt(sim)[-2:] == [(MODEL, 0), (ANOTHER, None)]
+    unloaded = [] if has_room else [(MODEL, 0)]
+    assert asked_without_prompt(sim)[1:] == [*unloaded, (ANOTHER, None)]
+    assert state_of(sim, MODEL) == ("loaded" if has_room else "unloaded")

@@ -248,6 +248,27 @@ static void test_version(void **state)
     }
 }
 
+static void test_room_for_one_more_is_reckoned_as_the_router_does(void **state)
+{
+    const int64_t mib = 1024 * 1024, gib = 1024 * mib;
+
+    (void)state;
+    decodes_ps("{\"models\":[]}");
+    assert_true(ps_has_room(&ps, "new:1b", 815 * mib, 8 * gib));
+    assert_false(ps_has_room(&ps, "new:1b", 815 * mib, 2 * gib)); /* the system needs 1.5 GB */
+    assert_false(ps_has_room(&ps, "new:1b", 0, 8 * gib));
+    assert_false(ps_has_room(&ps, "new:1b", 815 * mib, 0));
+
+    decodes_ps("{\"models\":[{\"name\":\"a:1b\",\"size\":2000000000},"
+               "{\"name\":\"new:1b\",\"size\":9000000000}]}");
+    assert_true(ps_has_room(&ps, "new:1b", 4000000000, 8350000000)); /* 1.5 + 4.85 + 2 */
+    assert_false(ps_has_room(&ps, "new:1b", 4000000000, 8340000000));
+    assert_false(ps_has_room(&ps, "other:1b", 4000000000, 8350000000));
+
+    decodes_ps("{\"models\":[{\"name\":\"a:1b\"}]}"); /* nobody says how large */
+    assert_false(ps_has_room(&ps, "new:1b", 815 * mib, 8 * gib));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -261,6 +282,7 @@ int main(void)
         cmocka_unit_test(test_cloud_models_are_left_out),
         cmocka_unit_test(test_more_models_than_we_hold_are_cut_and_said_so),
         cmocka_unit_test(test_garbage_is_an_error_and_leaves_the_last_answer),
+        cmocka_unit_test(test_room_for_one_more_is_reckoned_as_the_router_does),
         cmocka_unit_test(test_version),
     };
 

@@ -123,15 +123,12 @@
     0.25 /* a node that is this share faster or slower than its siblings is half believed: what    \
             one measures is 10 to 15 % off, boards of a kind differ by 5 %. P50 and P90 of 24 Pi 5 \
             -1 %, TTFT P90 -4 %; 0.15 to 1.0 do about the same: sweep */
-#define SIBLINGS_FEW     4.0    /* so few nodes have no mean that says more than each for itself */
-#define PARAMETER_BYTES  0.62   /* bytes per parameter of a Q4_K_M file */
-#define INIT_S           0.8    /* a load that costs no reading, on a Pi 5 */
-#define PAGE_CACHE_BPS   1.2e9  /* reading a file that the page cache still has */
-#define MEMORY_FACTOR    1.15   /* memory of a model, of its file ... */
-#define MEMORY_EXTRA     0.25e9 /* ... and this: context and buffers */
-#define MEMORY_SYSTEM    1.5e9  /* of RAM is not there for models and page cache */
-#define PAGE_CACHE_SHARE 0.9    /* of what is left holds files */
-#define SHARED_SLOT      0.6 /* slots share the cores: each running request slows by this share */
+#define SIBLINGS_FEW     4.0   /* so few nodes have no mean that says more than each for itself */
+#define PARAMETER_BYTES  0.62  /* bytes per parameter of a Q4_K_M file */
+#define INIT_S           0.8   /* a load that costs no reading, on a Pi 5 */
+#define PAGE_CACHE_BPS   1.2e9 /* reading a file that the page cache still has */
+#define PAGE_CACHE_SHARE 0.9   /* of what models (model_memory.h) leave holds files */
+#define SHARED_SLOT      0.6   /* slots share the cores: each running request slows by this share */
 
 /* A Pi's generation of tokens is bound by its memory: tokens/s = memory_bps / file bytes. Prompts
  * are bound by arithmetic: tokens/s = prompt_k / parameters in 1e9. */

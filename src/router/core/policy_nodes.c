@@ -2,6 +2,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "common/model_memory.h"
+
 #include "policy_private.h"
 
 struct policy_links policy_pair_links(const struct policy *policy, enum policy_pair_list list)
@@ -180,12 +182,12 @@ void policy_duty_set(struct policy *policy, uint32_t node, double duty)
 
 static double memory_of(const struct policy_pair *pair)
 {
-    return pair->bytes * MEMORY_FACTOR + MEMORY_EXTRA;
+    return model_memory_bytes(pair->bytes);
 }
 
 static double memory_usable(const struct policy_node *node)
 {
-    return node->ram_bytes > 0.0 ? node->ram_bytes - MEMORY_SYSTEM : 1e18;
+    return node->ram_bytes > 0.0 ? model_memory_usable(node->ram_bytes) : 1e18;
 }
 
 bool policy_pair_fits(const struct policy *policy, const struct policy_pair *pair)

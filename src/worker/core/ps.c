@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "common/model_memory.h"
 
 /* The largest double below which every integer is exact. */
 #define EXACT_MAX     9007199254740992.0
@@ -114,6 +115,20 @@ static bool embeds_only(const cJSON *entry, const char *name)
 }
 
 /* --- /api/ps ---------------------------------------------------------------------------------- */
+
+bool ps_has_room(const struct ps *ps, const char *name, int64_t file_bytes, int64_t ram_bytes)
+{
+    double room = model_memory_usable((double)ram_bytes) - model_memory_bytes((double)file_bytes);
+
+    for (size_t i = 0; i < ps->n; i++) {
+        if (strcmp(ps->models[i].name, name) == 0)
+            continue;
+        if (ps->models[i].size_bytes <= 0)
+            return false;
+        room -= (double)ps->models[i].size_bytes;
+    }
+    return file_bytes > 0 && room >= 0.0;
+}
 
 const struct ps_model *ps_find(const struct ps *ps, const char *name)
 {

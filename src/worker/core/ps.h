@@ -76,6 +76,11 @@ int version_decode(struct span body, char *ret, struct err *err);
 /* How this Ollama keeps models: for a while, if one of them goes. */
 enum ps_keep ps_keeps(const struct ps *ps);
 
+/* Would memory of so many bytes hold what is in it and one more, the canonical `name` whose file
+ * has file_bytes? As model_memory.h has it; what is in memory by Ollama's own figures. Of the same
+ * name is what it replaces, which does not count. False if a size is not known (0). */
+bool ps_has_room(const struct ps *ps, const char *name, int64_t file_bytes, int64_t ram_bytes);
+
 /* The model of that canonical name, or NULL. Borrowed from *ps or *tags. */
 const struct ps_model *ps_find(const struct ps *ps, const char *name);
 const struct tags_model *tags_find(const struct tags *tags, const char *name);
