@@ -14,7 +14,8 @@
 #include "router_state.h"
 
 /* XREADGROUP counts entries and not bytes: the worst reply is INTAKE_COUNT_MAX entries of
- * request_max. */
+ * request_max. After small ones INTAKE_READS such replies may be on the way; we hold one of them at
+ * a time, the others wait in Redis, and what is asked for next is small. */
 #define INTAKE_BATCH_BYTES    ((size_t)8 << 20) /* of entries in one reply, about */
 #define INTAKE_COUNT_MAX      16
 #define INTAKE_READS          4 /* on the way while replies are full: Redis need not wait for us */

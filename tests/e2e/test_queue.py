@@ -1,6 +1,7 @@
 """Who is next: priorities with ageing, fair shares between clients, credit of the nodes."""
 
 import json
+import re
 import time
 
 import pytest
@@ -180,6 +181,20 @@ def test_a_backlog_costs_little_and_its_memory_goes_back(cluster):
     assert each < 700, f"{each:.0f} bytes for each of 3,000 that wait"
     wait_until(lambda: pending(cluster) == 0, "their deadlines have passed", 30)
     wait_until(lambda: router.rss_mib() < before + 0.5, "their memory is given back", 30)
+
+
+@pytest.mark.skipif(bool(SANITIZE), reason="a sanitizer's memory is its own")
+def test_of_large_requests_behind_small_ones_one_reply_is_held_at_a_time(cluster):
+    """Four reads of 16 entries are on the way when the large ones begin: 64 MiB."""
+    for i in range(400):
+        cluster.db.xadd(cluster.keys.requests, {
+            "request_id": f"w{i}", "model": "absent:1b", "prompt": "x" * (2**20 if i >= 320 else 1)})
+    router = cluster.router(model_wait="60s")
+    wait_until(lambda: json.loads(cluster.db.hget(cluster.keys.routers, "router-1") or "{}").get("window") == 400,
+               "the router has read them all", 30)
+    with open(f"/proc/{router.pid}/status", encoding="ascii") as file:
+        peak = int(re.search(r"VmHWM:\s+(\d+) kB", file.read()).group(1)) / 1024
+    assert peak < 40, f"{peak:.0f} MiB, of which one reply is 16 and the router itself 10"
 
 
 def test_a_node_never_holds_more_than_its_credit(cluster):
