@@ -162,7 +162,7 @@ static void ask_about_jobs(struct worker *w)
     struct beat *beat = &w->beat;
 
     beat->n_asked = 0;
-    for (size_t i = 0; i < JOBS_MAX; i++) {
+    for (size_t i = 0; i < w->jobs.used; i++) {
         struct job *job = &w->jobs.all[i];
         if (!job_holds_entry(job->state) || job->state == JOB_FINISHING)
             continue;

@@ -19,7 +19,7 @@ unsigned jobs_in_flight(const struct worker *w)
 {
     unsigned n = 0;
 
-    for (size_t i = 0; i < JOBS_MAX; i++)
+    for (size_t i = 0; i < w->jobs.used; i++)
         n += w->jobs.all[i].state != JOB_FREE && !w->jobs.all[i].only_handed;
     return n;
 }
@@ -28,7 +28,7 @@ unsigned jobs_held(const struct worker *w)
 {
     unsigned n = 0;
 
-    for (size_t i = 0; i < JOBS_MAX; i++)
+    for (size_t i = 0; i < w->jobs.used; i++)
         n += job_holds_entry(w->jobs.all[i].state);
     return n;
 }
@@ -43,7 +43,7 @@ unsigned jobs_free_slots(const struct worker *w)
 
 bool jobs_runs_model(const struct worker *w, const char *model_name)
 {
-    for (size_t i = 0; i < JOBS_MAX; i++) {
+    for (size_t i = 0; i < w->jobs.used; i++) {
         const struct job *job = &w->jobs.all[i];
         if (job->call && strcmp(job->model_name, model_name) == 0)
             return true;
@@ -53,7 +53,7 @@ bool jobs_runs_model(const struct worker *w, const char *model_name)
 
 struct job *jobs_find_entry(struct worker *w, struct span entry_id)
 {
-    for (size_t i = 0; i < JOBS_MAX; i++) {
+    for (size_t i = 0; i < w->jobs.used; i++) {
         struct job *job = &w->jobs.all[i];
         if (job_holds_entry(job->state) && span_is(entry_id, job->entry_id))
             return job;
@@ -63,11 +63,11 @@ struct job *jobs_find_entry(struct worker *w, struct span entry_id)
 
 static struct job *find_place(struct worker *w)
 {
-    for (size_t i = 0; i < JOBS_MAX; i++) {
+    for (size_t i = 0; i < w->jobs.used; i++) {
         if (w->jobs.all[i].state == JOB_FREE)
             return &w->jobs.all[i];
     }
-    return NULL;
+    return w->jobs.used < JOBS_MAX ? &w->jobs.all[w->jobs.used++] : NULL;
 }
 
 /* The one place where prompts and replies reach the log, and only if the operator wants it. */
@@ -294,7 +294,7 @@ void jobs_cancel(struct job *job, uint32_t generation)
 
 void jobs_cancel_request(struct worker *w, struct span request_id, int64_t redis_ms)
 {
-    for (size_t i = 0; i < JOBS_MAX; i++) {
+    for (size_t i = 0; i < w->jobs.used; i++) {
         struct job *job = &w->jobs.all[i];
         if (job_holds_entry(job->state) && span_is(request_id, job->request_id) &&
             redis_ms >= job->submitted_ms)
@@ -306,7 +306,7 @@ void jobs_give_back_all(struct worker *w, bool also_running)
 {
     int64_t now_ms = clock_now_ms();
 
-    for (size_t i = 0; i < JOBS_MAX; i++) {
+    for (size_t i = 0; i < w->jobs.used; i++) {
         struct job *job = &w->jobs.all[i];
         bool has_begun = job->state == JOB_STARTING || job->state == JOB_RUNNING;
         if (job->state != JOB_FETCHED && !(has_begun && also_running))
@@ -324,7 +324,7 @@ void jobs_give_back_all(struct worker *w, bool also_running)
 
 void jobs_abandon(struct worker *w)
 {
-    for (size_t i = 0; i < JOBS_MAX; i++) {
+    for (size_t i = 0; i < w->jobs.used; i++) {
         struct job *job = &w->jobs.all[i];
         if (job->call)
             http_call_cancel(job->call);
@@ -393,7 +393,7 @@ int64_t jobs_chunk_due_ms(const struct worker *w, int64_t now_ms)
 {
     int64_t first_ms = INT64_MAX;
 
-    for (size_t i = 0; i < JOBS_MAX; i++) {
+    for (size_t i = 0; i < w->jobs.used; i++) {
         const struct job *job = &w->jobs.all[i];
         if (job->state != JOB_RUNNING || !job->wants_stream || job->stream.is_off ||
             job->stream.is_paced)
@@ -407,7 +407,7 @@ int64_t jobs_chunk_due_ms(const struct worker *w, int64_t now_ms)
 
 bool jobs_is_idle(const struct worker *w)
 {
-    for (size_t i = 0; i < JOBS_MAX; i++) {
+    for (size_t i = 0; i < w->jobs.used; i++) {
         if (w->jobs.all[i].state != JOB_FREE)
             return false;
     }
@@ -416,20 +416,14 @@ bool jobs_is_idle(const struct worker *w)
 
 void jobs_tick(struct worker *w, int64_t now_ms)
 {
-    for (size_t i = 0; i < JOBS_MAX; i++) {
+    for (size_t i = 0; i < w->jobs.used; i++) {
         if (w->jobs.all[i].state != JOB_FREE)
             job_drive(&w->jobs.all[i], now_ms);
     }
 }
 
-void jobs_init(struct worker *w)
-{
-    for (size_t i = 0; i < JOBS_MAX; i++)
-        w->jobs.all[i].worker = w;
-}
-
 void jobs_done(struct worker *w)
 {
-    for (size_t i = 0; i < JOBS_MAX; i++)
+    for (size_t i = 0; i < w->jobs.used; i++)
         job_clear(&w->jobs.all[i]);
 }

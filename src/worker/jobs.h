@@ -121,8 +121,9 @@ struct job {
 };
 
 struct jobs {
-    struct job all[JOBS_MAX];
-    unsigned failures; /* attempts in a row that another node has to repeat */
+    struct job all[JOBS_MAX]; /* each of many pages: a place is not looked at before it is needed */
+    size_t used;              /* the first so many have held a job; the others are zero */
+    unsigned failures;        /* attempts in a row that another node has to repeat */
     struct log_repeat refused;
     bool is_freed; /* a place was freed: the feed may read */
 };
@@ -132,7 +133,6 @@ struct jobs {
 /* With log_content = yes: logs what is asked of Ollama or what it said; otherwise nothing. */
 void job_log_content(const struct job *job, struct span content, const char *what);
 
-void jobs_init(struct worker *w);
 void jobs_done(struct worker *w);
 
 /* How many more entries may be run; 0 while stopping. */

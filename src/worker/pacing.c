@@ -17,7 +17,7 @@ static unsigned count_streams(const struct worker *w)
 {
     unsigned n = 0;
 
-    for (size_t i = 0; i < JOBS_MAX; i++)
+    for (size_t i = 0; i < w->jobs.used; i++)
         n += is_streaming(&w->jobs.all[i]);
     return n;
 }
@@ -31,7 +31,7 @@ static void decide(struct worker *w)
     if (is_wanted != pacing->is_on)
         log_debug("event=streams_paced streams=%u paced=%d", streams, is_wanted);
     pacing->is_on = is_wanted;
-    for (size_t i = 0; streams > 0 && i < JOBS_MAX; i++) {
+    for (size_t i = 0; streams > 0 && i < w->jobs.used; i++) {
         struct job *job = &w->jobs.all[i];
         if (is_streaming(job) && job->stream.is_paced != is_wanted)
             job->stream.is_paced = http_call_pace(job->call, is_wanted);

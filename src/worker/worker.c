@@ -127,7 +127,6 @@ int worker_new(const struct options_program *program, const struct options *opti
     w->loop =
         loop_new(&(struct loop_handlers){on_tick, on_stop, on_reload, w, next_ms}, WORKER_TICK_MS);
     w->curl = curl_loop_new(loop_base(w->loop));
-    jobs_init(w);
     beat_init(w);
     poller_init(w);
     probe_init(w);
