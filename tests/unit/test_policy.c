@@ -57,7 +57,7 @@ static void a_model_that_nobody_holds_is_loaded_at_once(void **state)
     struct policy_decision d = fix_next(&f);
     assert_int_equal(d.act, POLICY_MOVE);
     assert_int_equal(d.reason, POLICY_BY_SWAP);
-    assert_true(d.cost.load_s > 9.0);
+    assert_true(d.cost.load_s > 4.9 && d.cost.load_s < 5.1); /* half of 10 s: test_policy_wait.c */
     fix_free(&f);
 }
 

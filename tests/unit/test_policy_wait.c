@@ -326,9 +326,9 @@ static void nor_behind_those_who_wait_for_a_hot_home(void **state)
 /* --- who gains by a load -------------------------------------------------------------------------
  */
 
-/* Node 0 has the model and is busy for another 18 s; node 1 would load it in 15 s. With the answer
- * (25 s) and the margin that is 55 s; the first of those who wait is done in 18 + 29 s, each behind
- * it 29 s later. */
+/* Node 0 has the model and is busy for another 18 s; node 1 would load it in 30 s, half of which
+ * counts. With the answer (25 s) and the margin that is 55 s; the first of those who wait is done
+ * in 18 + 29 s, each behind it 29 s later. */
 static void fix_two_nodes(struct fix *f)
 {
     fix_make(f);
@@ -336,7 +336,7 @@ static void fix_two_nodes(struct fix *f)
     policy_settings_set(f->policy, &f->settings);
     fix_up(f, 0, 0);
     fix_node(f, 1);
-    f->installed[1][0].load_ms = 15000;
+    f->installed[1][0].load_ms = 30000;
     f->installed[1][1].is_resident = true;
     fix_hear(f, 1);
     policy_verdict(f->policy, 1, POLICY_MAY_WORK, false, f->now_ms);
@@ -415,12 +415,70 @@ static void those_who_wait_behind_gain_by_a_load_too(void **state)
     assert_int_equal(d.node, 1);
 }
 
+/* --- what a load is charged ----------------------------------------------------------------------
+ */
+
+/* Of 10 s for model 1, on one of so many nodes of which the first is the only idle one. */
+static double load_charged(uint32_t nodes, int resident, int64_t bytes)
+{
+    struct fix f;
+    struct policy_decision d;
+
+    fix_make(&f);
+    for (uint32_t i = 0; i < nodes; i++) {
+        fix_up(&f, i, resident);
+        f.installed[i][1].bytes = bytes;
+        f.now_ms += 5000;
+        fix_hear(&f, i);
+    }
+    (void)fix_next(&f);
+    (void)fix_ask(&f, 1, 0);
+    d = fix_next(&f);
+    assert_int_equal(d.act, POLICY_MOVE);
+    assert_int_equal(d.reason, POLICY_BY_SWAP);
+    fix_free(&f);
+    return d.cost.load_s;
+}
+
+/* The second load of model 1 on the only node. */
+static double second_load_charged(void)
+{
+    struct fix f;
+    struct policy_decision d = {0};
+
+    fix_make(&f);
+    fix_up(&f, 0, 0);
+    for (int i = 0; i < 3; i++) {
+        (void)fix_ask(&f, 1 - i % 2, 0);
+        d = fix_next(&f);
+        assert_int_equal(d.reason, POLICY_BY_SWAP);
+        f.now_ms += 60000;
+        fix_done(&f, 0, 1 - i % 2, 0, 60000);
+        (void)fix_next(&f);
+    }
+    fix_free(&f);
+    return d.cost.load_s;
+}
+
+static void who_has_a_file_read_that_others_will_need_pays_half(void **state)
+{
+    (void)state;
+    assert_true(is_about(load_charged(1, 0, 2000000000), 5.0));
+    assert_true(is_about(load_charged(FIX_MODELS, 0, 2000000000), 5.0));
+    assert_true(is_about(load_charged(FIX_MODELS + 1, 0, 2000000000), 10.0)); /* enough nodes */
+    assert_true(
+        is_about(load_charged(1, -1, 2000000000), 10.0)); /* nothing is there to go back to */
+    assert_true(is_about(load_charged(1, 0, 5000000000), 10.0)); /* more than the cache can keep */
+    assert_true(is_about(second_load_charged(), 0.8 + 2.0 / 1.2)); /* it is in the cache */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_wait_of_the_next_minute_follows_from_who_is_busy_now),
         cmocka_unit_test(nobody_waits_longer_because_heat_has_a_price),
         cmocka_unit_test(nor_behind_those_who_wait_for_a_hot_home),
+        cmocka_unit_test(who_has_a_file_read_that_others_will_need_pays_half),
         cmocka_unit_test(those_who_wait_behind_gain_by_a_load_too),
         cmocka_unit_test(the_longer_a_conversation_is_silent_the_less_it_counts),
         cmocka_unit_test(the_busier_the_fleet_the_longer_a_home_is_waited_for),

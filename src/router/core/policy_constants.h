@@ -38,6 +38,7 @@
 #define HARM_S            15.0 /* ... each with this much around it */
 #define PULL_AGE_S        40.0 /* age that a new request is given: more favours short ones: sweep */
 #define PULL_HITS_MAX     10   /* requests compared when a slot is free */
+#define READ_SHARE        0.5 /* of reading a file that the page cache then has: one more load profits */
 #define STARVE_LOADS      12.0 /* after this many loads and services ... */
 #define STARVE_S          30.0 /* ... and this, a request's index is raised ... */
 #define STARVE_FACTOR     4.0  /* ... by this: no request waits for ever */

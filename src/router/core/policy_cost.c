@@ -95,6 +95,18 @@ double policy_load_time(const struct policy *policy, const struct policy_pair *p
     return pair->load_s;
 }
 
+double policy_load_charge(const struct policy *policy, const struct policy_pair *pair)
+{
+    const struct policy_node *node = &policy->nodes[pair->node];
+    double load_s = policy_load_time(policy, pair);
+    uint32_t next = node->resident_n > 0 ? node->resident[0] : POLICY_NONE;
+
+    if (pair->is_cached || next == POLICY_NONE || policy->known.n < policy->nodes_n ||
+        pair->bytes > policy_cache_room(policy, next))
+        return load_s;
+    return READ_SHARE * load_s;
+}
+
 static double promise_left(const struct policy_promise *promise, int64_t now_ms)
 {
     double elapsed_s = (double)(now_ms - promise->start_ms) / 1000.0;

@@ -274,7 +274,7 @@ static void enter_other(struct policy *policy, const struct policy_want *want, u
     entry = contest_next(contest, pair);
     load_s = policy_load_time(policy, &policy->pairs[pair]);
     seconds = load_s + policy_service(policy, want, pair, &entry->cost);
-    entry->cost.load_s = load_s * (1.0 + busy_share);
+    entry->cost.load_s = policy_load_charge(policy, &policy->pairs[pair]) * (1.0 + busy_share);
     entry->cost.harm_s = policy_harm(policy, node, pair, seconds, now_ms);
     contest_enter(policy, contest, entry);
 }
@@ -334,7 +334,7 @@ static bool match_swap(struct policy *policy, const struct policy_want *want, ui
     decide(&contest, ret);
     if (contest.best &&
         policy_swap_pays(policy, contest.best->sum,
-                         policy_load_time(policy, &policy->pairs[contest.best->pair]),
+                         policy_load_charge(policy, &policy->pairs[contest.best->pair]),
                          policy_cost_sum(&wait) + policy_relief(policy, want->model, position))) {
         struct policy_want first = *want;
         struct candidate chosen = *contest.best;

@@ -344,6 +344,10 @@ double policy_service(const struct policy *policy, const struct policy_want *wan
  * The price of heat is no time: nobody waits longer for it. */
 double policy_work_time(const struct policy *policy, uint32_t node, const struct policy_cost *cost);
 double policy_load_time(const struct policy *policy, const struct policy_pair *pair);
+/* What of it is charged to the request that it is done for. Where there are as many models as
+ * nodes, nodes load them in turns: a file that is read from the card now will be in the page cache
+ * the next time, so that this one does not pay alone. */
+double policy_load_charge(const struct policy *policy, const struct policy_pair *pair);
 double policy_residual(const struct policy_node *node, int64_t now_ms);
 double policy_wait(struct policy *policy, uint32_t model, uint32_t position, uint32_t except,
                    int64_t now_ms);

@@ -120,11 +120,11 @@ static void pull_miss(struct policy *policy, uint32_t node, uint32_t model, int6
     if (policy_is_barred(policy, &want, node))
         return;
     double service = policy_service(policy, &want, pair, &cost);
-    cost.load_s = policy_load_time(policy, &policy->pairs[pair]);
-    cost.harm_s = policy_harm(policy, node, pair, cost.load_s + service, now_ms);
-    bool starves =
-        want.age_s >
-        STARVE_S + STARVE_LOADS * (cost.load_s + policy_service_mean(&policy->models[model]));
+    double load_s = policy_load_time(policy, &policy->pairs[pair]);
+    cost.load_s = policy_load_charge(policy, &policy->pairs[pair]);
+    cost.harm_s = policy_harm(policy, node, pair, load_s + service, now_ms);
+    bool starves = want.age_s >
+                   STARVE_S + STARVE_LOADS * (load_s + policy_service_mean(&policy->models[model]));
     wait = policy_wait_cost(policy, &want, 0, now_ms);
     if (!starves && !policy_swap_pays(policy, policy_cost_sum(&cost), cost.load_s,
                                       policy_cost_sum(&wait) + policy_relief(policy, model, 0)))
