@@ -255,14 +255,27 @@ int conn_answer(struct conn *conn, struct redisReply **ret_reply, struct err *er
     return receive_until(conn, ctl_now_ms() + CONN_TIMEOUT_MS, ret_reply, err);
 }
 
+/* Redis does not say which key it is that holds something else. */
+static int name_key(const struct conn_args *args, struct err *err)
+{
+    size_t key = strcmp(args->argv[0], "EVAL") == 0 ? 3 : 1;
+
+    if (!strstr(err->msg, "WRONGTYPE") || key >= args->n)
+        return -EPROTO;
+    return err_set(err, -EPROTO,
+                   "%.*s holds a value of another type (WRONGTYPE): does something else use this "
+                   "prefix?",
+                   SPAN_ARG(((struct span){args->argv[key], args->len[key]})));
+}
+
 int conn_ask(struct conn *conn, const struct conn_args *args, int64_t block_ms,
              struct redisReply **ret_reply, struct err *err)
 {
     int rc = conn_send(conn, args, err);
 
-    if (rc < 0)
-        return rc;
-    return receive_until(conn, ctl_now_ms() + block_ms + CONN_TIMEOUT_MS, ret_reply, err);
+    if (rc == 0)
+        rc = receive_until(conn, ctl_now_ms() + block_ms + CONN_TIMEOUT_MS, ret_reply, err);
+    return rc == -EPROTO ? name_key(args, err) : rc;
 }
 
 int conn_ask_texts(struct conn *conn, struct redisReply **ret_reply, struct err *err, ...)

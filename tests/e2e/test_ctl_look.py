@@ -293,3 +293,12 @@ def test_what_is_looked_at_is_bounded(cluster):
     cluster.db.hset(cluster.keys.health, "pi-1", '{"last_seen":1' + " " * 2**18 + "}")
     node, = ctl(cluster, "status", "--json").json["nodes"]
     assert node["state"] == "unreadable" and node["health"] is None
+
+
+@pytest.mark.parametrize("command,of", [(("status",), "requests"), (("doctor",), "requests"), (("events",), "events"),
+                                        (("dead", "list"), "dead"), (("drain", "pi-1"), "health")])
+def test_a_key_that_holds_something_else_is_named(cluster, command, of):
+    key = getattr(cluster.keys, of)
+    cluster.db.set(key, "foreign")
+    run = ctl(cluster, *command)
+    assert run.code == 3 and f"{key} holds a value of another type" in run.err, run
