@@ -32,7 +32,7 @@ bool accept_knows(const struct router *router, struct stream_id id)
 /* --- ending what cannot be taken -------------------------------------------------------------- */
 
 static void end_request(struct router *router, const struct request *request, const char *code,
-                        const char *error)
+                        const char *error, int64_t deadline_ms)
 {
     char callback[CALLBACK_MAX + 1];
     struct ending ending;
@@ -44,6 +44,7 @@ static void end_request(struct router *router, const struct request *request, co
     ending.callback = request_callback(request, &router->keys, callback);
     ending.attempt = request->attempt;
     ending.came_back = request->came_back;
+    ending.deadline_ms = deadline_ms;
     ending_write(router, &ending);
 }
 
@@ -70,7 +71,7 @@ static void end_exhausted(struct router *router, const struct request *request)
     last.attempt = request->attempt - 1; /* the one that would be next never begins */
     (void)snprintf(error, sizeof error, "%lld attempts failed; the last: %.*s",
                    (long long)last.attempt, SPAN_ARG(request->last_error));
-    end_request(router, &last, CODE_ATTEMPTS_EXHAUSTED, error);
+    end_request(router, &last, CODE_ATTEMPTS_EXHAUSTED, error, 0);
 }
 
 /* --- taking in -------------------------------------------------------------------------------- */
@@ -247,10 +248,11 @@ static void accept_request(struct router *router, const struct request *request,
 
     if (is_time_in_doubt(router, request))
         return;
-    if (deadline_ms(router, request, submitted) <= router_redis_ms(router)) {
-        end_request(router, request, CODE_DEADLINE_EXCEEDED, ENDING_DEADLINE_TEXT);
+    int64_t deadline = deadline_ms(router, request, submitted);
+    if (deadline <= router_redis_ms(router)) {
+        end_request(router, request, CODE_DEADLINE_EXCEEDED, ENDING_DEADLINE_TEXT, deadline);
     } else if (cancels_have(router, request->request_id, submitted)) {
-        end_request(router, request, CODE_CANCELLED, "cancelled before it was read");
+        end_request(router, request, CODE_CANCELLED, "cancelled before it was read", 0);
     } else if (request->attempt > router->config.max_attempts) {
         end_exhausted(router, request);
     } else if (is_queue_full(router, request, was_parked)) {
@@ -258,7 +260,7 @@ static void accept_request(struct router *router, const struct request *request,
 
         (void)snprintf(error, sizeof error, "%lld requests wait already (max_queue)",
                        (long long)router->config.max_queue);
-        end_request(router, request, CODE_QUEUE_FULL, error);
+        end_request(router, request, CODE_QUEUE_FULL, error, 0);
     } else {
         if (!was_parked && !request->came_back)
             announce(router, request);
@@ -291,7 +293,7 @@ void accept_entry(struct router *router, const struct redisReply *entry, bool wa
         accept_request(router, &request, was_parked);
         break;
     case REQUEST_INVALID:
-        end_request(router, &request, CODE_INVALID_REQUEST, err.msg);
+        end_request(router, &request, CODE_INVALID_REQUEST, err.msg, 0);
         break;
     case REQUEST_UNANSWERABLE:
         end_unanswerable(router, &request, err.msg);

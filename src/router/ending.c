@@ -72,6 +72,7 @@ static void end_forged(struct ending_call *call)
     call->ending.came_back = false;
     call->ending.attempt = 1;
     call->ending.code = CODE_INVALID_REQUEST;
+    call->ending.deadline_ms = 0;
     call->ending.retryable = false;
     call->ending.dead = false;
     call->ending.event = "rejected";
@@ -128,6 +129,17 @@ static void call_over(struct ending_call *call, struct span result)
     router_wake(router);
 }
 
+/* Redis' clock was put back since it told us: it is asked again, and the request waits on. */
+static void not_yet(struct ending_call *call)
+{
+    struct router *router = call->router;
+
+    put_back(router, &call->ending);
+    router->presence_ms = clock_now_ms();
+    router->reconcile_wanted = true;
+    free(call);
+}
+
 static void on_end(const struct redisReply *reply, void *arg)
 {
     struct ending_call *call = arg;
@@ -137,6 +149,8 @@ static void on_end(const struct redisReply *reply, void *arg)
     if (reply && !router_refused(router, reply, "end")) {
         if (span_is(result, "forged")) {
             end_forged(call);
+        } else if (span_is(result, "early")) {
+            not_yet(call);
         } else {
             call_over(call, result);
         }
@@ -179,6 +193,11 @@ static void call_send(struct ending_call *call)
     script_arg(&args, ending->callback ? "1" : "0");
     if (ending->shed) {
         script_arg_i64(&args, router->config.max_queue);
+    } else {
+        script_arg(&args, "");
+    }
+    if (ending->deadline_ms > 0) {
+        script_arg_i64(&args, ending->deadline_ms);
     } else {
         script_arg(&args, "");
     }
@@ -255,5 +274,7 @@ void ending_write_window(struct router *router, uint32_t index, const char *code
         named[0] != '\0' ? named : key_responses(&router->keys, ending.request_id, key);
     ending.attempt = request->attempt;
     ending.came_back = request->came_back;
+    if (span_is(span_str(code), CODE_DEADLINE_EXCEEDED))
+        ending.deadline_ms = request->deadline_ms;
     ending_write(router, &ending);
 }

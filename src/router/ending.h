@@ -24,11 +24,12 @@ struct ending {
     bool came_back;
     const char *code, *error; /* error: a sentence for people */
     bool retryable;
-    const char *event; /* of P:events: rejected, failed, cancelled, dead */
-    struct span node;  /* absent if none was involved */
-    struct span model; /* canonical, for the figures; absent if none is known */
-    bool dead;         /* on P:dead as well */
-    bool shed;         /* only while more than max_queue wait; it need not be pending here */
+    const char *event;   /* of P:events: rejected, failed, cancelled, dead */
+    struct span node;    /* absent if none was involved */
+    struct span model;   /* canonical, for the figures; absent if none is known */
+    bool dead;           /* on P:dead as well */
+    bool shed;           /* only while more than max_queue wait; it need not be pending here */
+    int64_t deadline_ms; /* that has passed, which Redis judges by its own clock; 0: none has */
 };
 
 /* Writes it. Everything is copied. If the entry is in the window it must be WAITING (otherwise a

@@ -41,7 +41,7 @@ def make_jumpy(new_cluster):
     return cluster
 
 
-@pytest.mark.parametrize("jump_s", [DAY_S, 20 * 365 * DAY_S, -DAY_S // 2])
+@pytest.mark.parametrize("jump_s", [DAY_S, 20 * 365 * DAY_S, -DAY_S // 2, -3 * DAY_S])
 def test_what_was_asked_before_the_jump_ends_once_and_what_is_asked_after_it_is_answered(jumpy, jump_s):
     asked = [jumpy.submit(prompt="hi", progress=True) for _ in range(8)]
     jumpy.wait_running(asked[0])

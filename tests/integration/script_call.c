@@ -49,6 +49,7 @@ static const struct word {
     WORD(dead, "0"),
     WORD(answerable, "1"),
     WORD(max_queue, ""),
+    WORD(passed, ""),
     WORD(state, ""),
     WORD(run_ms, "12"),
     WORD(left_ms, "100000"),
@@ -84,7 +85,7 @@ static const struct {
     [SCRIPT_DRAIN] = {"@control @drained @events", "=routers control_id op node"},
     [SCRIPT_END] = {"requests callback job @events @dead",
                     "=routers router entry request_id attempt came_back ttl_ms code error "
-                    "retryable event at_node dead answerable max_queue"},
+                    "retryable event at_node dead answerable max_queue passed"},
     [SCRIPT_FINISH] = {"stream epoch_key job callback @events @dead",
                        "=workers node epoch entry request_id attempt event model code error "
                        "run_ms"},

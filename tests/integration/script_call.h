@@ -19,7 +19,8 @@ struct call {
     const char *requests, *stream, *job, *callback, *epoch_key;
     const char *router, *node, *entry, *request_id, *attempt, *epoch, *credit;
     const char *submitted, *deadline, *tried, *came_back, *ttl_ms, *why, *status, *model;
-    const char *last_error, *code, *error, *retryable, *event, *dead, *answerable, *max_queue;
+    const char *last_error, *code, *error, *retryable, *event, *dead, *answerable, *max_queue,
+        *passed;
     const char *state, *run_ms, *left_ms, *delivery, *lost_ms, *more_tried, *json, *low_epoch;
     const char *control_id, *control_ms, *mark_ms, *op, *other, *stale_ms, *count, *forget_ms;
     const char *longest, *sent_before;

@@ -233,6 +233,15 @@ static void test_a_queue_that_is_too_long_sheds_what_nobody_else_holds(void **st
     assert_string_equal(pending_text(fx, REQUESTS), text_of("%s rt2 x1", ids[0]));
 }
 
+static void test_a_deadline_is_judged_by_the_clock_of_redis(void **state)
+{
+    struct redis_fixture *fx = *state;
+    const char *id = submit(fx);
+
+    REFUSES(fx, "early", END, .entry = id, .passed = "9000000000000");
+    assert_string_equal(CALL(fx, END, .entry = id, .passed = "1000"), "ended");
+}
+
 static void test_a_full_memory_does_not_stop_an_end(void **state)
 {
     struct redis_fixture *fx = *state;
@@ -266,6 +275,7 @@ int main(void)
         TEST(test_dead_keeps_what_is_small_and_the_size_of_what_is_not),
         TEST(test_large_metadata_is_not_echoed),
         TEST(test_a_queue_that_is_too_long_sheds_what_nobody_else_holds),
+        TEST(test_a_deadline_is_judged_by_the_clock_of_redis),
         TEST(test_a_full_memory_does_not_stop_an_end),
     };
 

@@ -128,7 +128,7 @@ static void call_end(const struct call *call, struct call_args *args)
 {
     ADD(args, "5", REQUESTS, CALLBACK, JOB, EVENTS, DEAD, GROUP_ROUTERS, router_names[call->router],
         origin_id(args, call), "r1", number(args, call->attempt), call->came_back ? "1" : "0", TTL,
-        ending_name((enum ending)call->how), "why", "1", "failed", "", "0", "1", "");
+        ending_name((enum ending)call->how), "why", "1", "failed", "", "0", "1", "", "");
 }
 
 static void call_takeback(const struct call *call, struct call_args *args)

@@ -10,8 +10,16 @@
 --          and KEYS 2 and 3 are not touched
 --       15 max_queue: end it only while the stream is longer than this; it may be pending here or at
 --          nobody; '' for a request that is pending at this router
+--       16 deadline_ms that has passed, by what the router takes for Redis' time; '' if it ends otherwise
 -- Result: {'ended'}, {'undeliverable'} (ended; the callback is no stream, so it is on dead),
---       {'lost'}, {'duplicate'} (entry gone), {'forged'}
+--       {'lost'}, {'duplicate'} (entry gone), {'forged'}, {'early'} (nothing done: the deadline has not
+--       passed; Redis' clock was put back)
+if ARGV[16] ~= '' then
+  local time = redis.call('TIME')
+  if time[1] * 1000 + math.floor(time[2] / 1000) < tonumber(ARGV[16]) then
+    return {'early'}
+  end
+end
 local entry = redis.call('XRANGE', KEYS[1], ARGV[3], ARGV[3])
 if ARGV[15] == '' then
   if #redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1, ARGV[2]) == 0 then
