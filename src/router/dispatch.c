@@ -274,6 +274,7 @@ void dispatch_pass(struct router *router)
 {
     struct policy_decision decision;
     int64_t now_ms = clock_now_ms();
+    bool has_more = true;
 
     if (now_ms < router->hold_until_ms)
         return;
@@ -282,6 +283,7 @@ void dispatch_pass(struct router *router)
      * and would be decided again without end. */
     while (redis_conn_is_ready(router->commands) && router->moving < MOVES_MAX &&
            redis_conn_pending_bytes(router->commands) <= REDIS_CONN_HOLD_BYTES &&
-           policy_next(router->policy, now_ms, &decision))
+           (has_more = policy_next(router->policy, now_ms, &decision)))
         carry_out(router, &decision);
+    router->starved = !has_more && window_state_count(&router->window, WINDOW_WAITING) > 0;
 }

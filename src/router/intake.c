@@ -11,6 +11,7 @@
 
 #include "accept.h"
 #include "base.h"
+#include "listen.h"
 #include "router_state.h"
 
 /* XREADGROUP counts entries and not bytes: the worst reply is INTAKE_COUNT_MAX entries of
@@ -123,6 +124,8 @@ void intake_read(struct router *router)
            redis_conn_is_ready(router->intake) &&
            redis_command_send(router->intake, on_entries, router, 11, argv))
         router->intake_reads++;
+    if (router->intake_reads > 0)
+        listen_behind_intake(router);
 }
 
 /* --- our own pending entries ------------------------------------------------------------------ */

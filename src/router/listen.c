@@ -17,10 +17,15 @@
 #include "router_state.h"
 #include "watch.h"
 
-#define LISTEN_COUNT_TEXT "64"  /* entries of each stream in one reply */
+#define LISTEN_COUNT      256
+#define LISTEN_COUNT_TEXT "256" /* entries of each stream in one reply */
 #define LISTEN_RETRY_MS   1000  /* after an error reply */
 #define RUN_MEAN_SHARE    8     /* a new figure counts one eighth in the moving average */
 #define EVENT_OLD_MS      10000 /* older ones are counted, but tell nothing of what is now */
+
+/* Each request is four events, and Redis would answer after each. After some that were all there
+ * were nobody is woken by further ones for so long, unless requests wait for a node. */
+#define LISTEN_REST_MS 10
 
 static uint32_t model_of(const struct router *router, struct span name)
 {
@@ -234,12 +239,24 @@ static void learn_run_time(struct router *router, int64_t run_ms)
         router->run_mean_ms += (run_ms - router->run_mean_ms) / RUN_MEAN_SHARE;
 }
 
+/* Two reads may have brought it: see listen_behind_intake(). */
+static bool is_new(const struct router *router, struct span id_text)
+{
+    struct stream_id id, read_id;
+
+    return stream_id_parse(id_text, &id) &&
+           (!stream_id_parse(span_str(router->events_id), &read_id) ||
+            stream_id_compare(id, read_id) > 0);
+}
+
 static void apply_event(struct router *router, const struct redisReply *element)
 {
     struct span id = reply_span(reply_at(element, 0));
     struct event_entry event;
     uint32_t node;
 
+    if (!is_new(router, id))
+        return;
     event_decode(element, &event);
     counting_event(router, &event);
     (void)span_copy(id, router->events_id, sizeof router->events_id);
@@ -278,7 +295,11 @@ static void on_read(const struct redisReply *reply, void *arg);
 
 static void read_on(struct router *router)
 {
-    char block[16];
+    int64_t block_ms =
+        router->events_rest
+            ? LISTEN_REST_MS
+            : redis_command_block_ms(router->presence_ms - clock_now_ms(), ROUTER_BLOCK_MS);
+    char block[SPAN_NUMBER_MAX];
     const char *both[] = {"XREAD",
                           "COUNT",
                           LISTEN_COUNT_TEXT,
@@ -292,26 +313,29 @@ static void read_on(struct router *router)
     const char *control[] = {"XREAD", "COUNT",   LISTEN_COUNT_TEXT,    "BLOCK",
                              block,   "STREAMS", router->keys.control, router->control_id};
 
-    (void)snprintf(
-        block, sizeof block, "%lld",
-        (long long)redis_command_block_ms(router->presence_ms - clock_now_ms(), ROUTER_BLOCK_MS));
-    router->listening = router->events_ok
+    (void)span_i64_text(block_ms, block);
+    router->listening = router->events_ok && !router->events_rest
                             ? redis_command_send(router->listen, on_read, router, 10, both)
                             : redis_command_send(router->listen, on_read, router, 8, control);
 }
 
-static void apply_stream(struct router *router, const struct redisReply *stream)
+static void apply_control_stream(struct router *router, const struct redisReply *stream)
 {
     const struct redisReply *entries = reply_at(stream, 1);
-    bool is_control = span_is(reply_span(reply_at(stream, 0)), router->keys.control);
 
-    for (size_t i = 0; i < reply_count(entries); i++) {
-        if (is_control) {
-            apply_control(router, reply_at(entries, i));
-        } else {
-            apply_event(router, reply_at(entries, i));
-        }
-    }
+    for (size_t i = 0; i < reply_count(entries); i++)
+        apply_control(router, reply_at(entries, i));
+}
+
+static void apply_events_stream(struct router *router, const struct redisReply *stream)
+{
+    const struct redisReply *entries = reply_at(stream, 1);
+    size_t n = reply_count(entries);
+
+    for (size_t i = 0; i < n; i++)
+        apply_event(router, reply_at(entries, i));
+    if (n > 0)
+        router->events_known_ms = n < LISTEN_COUNT ? clock_now_ms() : 0; /* there are more */
 }
 
 /* Behind such an id no entry comes as long as its stream lives; once somebody has deleted that, new
@@ -337,11 +361,69 @@ static void on_read(const struct redisReply *reply, void *arg)
         router->listen_retry_ms = clock_now_ms() + LISTEN_RETRY_MS;
         return;
     }
-    for (size_t i = 0; i < reply_count(reply); i++)
-        apply_stream(router, reply_at(reply, i));
+    for (size_t i = 0; i < reply_count(reply); i++) {
+        const struct redisReply *stream = reply_at(reply, i);
+
+        if (span_is(reply_span(reply_at(stream, 0)), router->keys.control)) {
+            apply_control_stream(router, stream);
+        } else {
+            apply_events_stream(router, stream);
+        }
+    }
+    router->events_rest =
+        !router->starved && clock_now_ms() - router->events_known_ms < LISTEN_REST_MS;
     if (router->events_ok && (reply_count(reply) > 0 || !is_behind_the_future(router)))
         read_on(router);
 }
+
+/* --- reading between -------------------------------------------------------------------------- */
+
+static void take_events(struct router *router, const struct redisReply *reply)
+{
+    if (reply && router->redis_ok && !router_refused(router, reply, "events"))
+        apply_events_stream(router, reply_at(reply, 0));
+}
+
+static void on_events_behind(const struct redisReply *reply, void *arg)
+{
+    struct router *router = arg;
+
+    router->events_behind = false;
+    take_events(router, reply);
+}
+
+static void on_events_asked(const struct redisReply *reply, void *arg)
+{
+    struct router *router = arg;
+
+    router->events_asked = false;
+    take_events(router, reply);
+}
+
+/* What there is now. */
+static bool ask_events(struct router *router, struct redis_conn *conn,
+                       redis_conn_callback *callback)
+{
+    const char *argv[] = {
+        "XREAD", "COUNT", LISTEN_COUNT_TEXT, "STREAMS", router->keys.events, router->events_id};
+
+    return router->events_ok && router->redis_ok &&
+           redis_command_send(conn, callback, router, 6, argv);
+}
+
+void listen_behind_intake(struct router *router)
+{
+    if (!router->events_behind && !router->starved)
+        router->events_behind = ask_events(router, router->intake, on_events_behind);
+}
+
+void listen_hurry(struct router *router)
+{
+    if (router->starved && router->events_rest && router->listening && !router->events_asked)
+        router->events_asked = ask_events(router, router->commands, on_events_asked);
+}
+
+/* --- begin ------------------------------------------------------------------------------------ */
 
 /* Cancels that were applied while we were not listening concern our window all the same. */
 static void on_old_control(const struct redisReply *reply, void *arg)
@@ -380,6 +462,7 @@ static void on_last_event(const struct redisReply *reply, void *arg)
         (void)span_copy(last.len ? last : span_str("0-0"), router->events_id,
                         sizeof router->events_id);
     }
+    router->events_rest = false;
 }
 
 static void on_control_group(const struct redisReply *reply, void *arg)

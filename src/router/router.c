@@ -236,6 +236,7 @@ static void on_turn(struct router *router)
     accept_parked(router);
     dispatch_pass(router);
     intake_read(router);
+    listen_hurry(router);
     record_flush(router);
 }
 

@@ -121,9 +121,14 @@ struct router {
     /* dispatch.c */
     unsigned moving;       /* move.lua calls without an answer */
     int64_t hold_until_ms; /* no move before: Redis refused one */
+    bool starved;          /* the last pass has left requests that no node could take */
 
     /* listen.c */
     bool listening;
+    bool events_rest;        /* the read on the way leaves P:events out */
+    bool events_behind;      /* a read of P:events waits behind one of intake.c */
+    bool events_asked;       /* another one is on the way among the commands */
+    int64_t events_known_ms; /* monotonic: when some came that were all there were */
     bool events_ok;          /* P:events is a stream; if not, nobody shall miss P:control for it */
     int64_t listen_retry_ms; /* monotonic: not before, after an error */
     char control_id[STREAM_ID_MAX + 1], events_id[STREAM_ID_MAX + 1]; /* read up to here */

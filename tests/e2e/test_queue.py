@@ -140,6 +140,20 @@ def test_a_backlog_that_moves_is_read_once(cluster):
     assert reads < 400, reads
 
 
+def test_who_comes_right_after_an_answer_finds_the_slot_free(cluster):
+    """While nothing waits no event wakes the router: it reads of what has ended with the next request."""
+    router = cluster.router()
+    cluster.worker("pi-1", cluster.sim("gemma3:1b,load=0ms,gen_tps=1e6,prompt_tps=1e8,tokens=1"))
+    cluster.read_reply(cluster.submit(prompt="hi"))
+    names = [cluster.submit(prompt="hi")]
+    for _ in range(60):
+        cluster.read_reply(names[-1])
+        names.append(cluster.submit(prompt="hi"))
+    cluster.read_reply(names[-1])
+    kept = [line for line in router.log.splitlines() if "event=kept" in line and any(n in line for n in names)]
+    assert not kept, kept[:5]
+
+
 def test_a_flood_of_high_priority_does_not_hold_the_window_either(cluster):
     release = one_busy_node(cluster, window=8)
     flood = [cluster.submit(request_id=f"f{i}", prompt="hi", client="flood", priority="low")
