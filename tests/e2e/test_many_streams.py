@@ -29,14 +29,14 @@ def wait_chunks(cluster, request_ids, n):
 
 
 def test_every_piece_of_many_streams_comes_in_order_and_while_it_is_generated(cluster):
-    _, worker = node(cluster, "pi-1", FLOWING)
+    _, worker = node(cluster, "pi-1", FLOWING.replace("tokens=40", "tokens=120"))
     cluster.router()
     asked = stream(cluster, MANY)
     wait_paced(worker)
     for request_id in asked:
         reply = cluster.read_reply(request_id)  # compares the pieces with the whole
-        assert reply.attempt == 1 and reply.answer["eval_count"] == 40
-        assert 3 <= len(reply.chunks) <= 40  # a second's tokens: an entry per 50 ms
+        assert reply.attempt == 1 and reply.answer["eval_count"] == 120
+        assert 3 <= len(reply.chunks) <= 120  # three seconds' tokens: an entry per 50 ms
     wait_until(lambda: "paced=0" in worker.log, "the last ones are not paced any more")
     cluster.assert_no_leftovers()
 
