@@ -100,7 +100,9 @@ if job.err then
 end
 redis.call('HSET', KEYS[3], 'state', 'routed', 'node', ARGV[4], 'entry', id, 'attempt', attempt, 'ttl_ms', ARGV[12],
   'router', ARGV[2])
-redis.call('HDEL', KEYS[3], 'cancel')
+if job[3] then
+  redis.call('HDEL', KEYS[3], 'cancel')
+end
 redis.call('PEXPIRE', KEYS[3], left_ms + ARGV[12])
 redis.call('XACK', KEYS[1], ARGV[1], ARGV[3])
 redis.call('XDEL', KEYS[1], ARGV[3])
