@@ -258,9 +258,11 @@ int conn_answer(struct conn *conn, struct redisReply **ret_reply, struct err *er
 /* Redis does not say which key it is that holds something else. */
 static int name_key(const struct conn_args *args, struct err *err)
 {
-    size_t key = strcmp(args->argv[0], "EVAL") == 0 ? 3 : 1;
+    if (!strstr(err->msg, "WRONGTYPE") || args->n == 0)
+        return -EPROTO;
 
-    if (!strstr(err->msg, "WRONGTYPE") || key >= args->n)
+    size_t key = strcmp(args->argv[0], "EVAL") == 0 ? 3 : 1;
+    if (key >= args->n)
         return -EPROTO;
     return err_set(err, -EPROTO,
                    "%.*s holds a value of another type (WRONGTYPE): does something else use this "
