@@ -41,7 +41,7 @@ void policy_settings_default(struct policy_settings *ret)
         .kind = POLICY_LATE,
         .placement = true,
         .homes = true,
-        .lambda_t_permille = 1000,
+        .lambda_t_permille = 1200,
         .swap_margin_ms = 40000,
         .swap_factor_pct = 100,
         .home_wait_pct = 100,

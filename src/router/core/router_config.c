@@ -174,7 +174,7 @@ const struct setting router_settings[] = {
     {.key = "lambda_t",
      .type = SETTING_PERCENT,
      AT(lambda_t_pct),
-     .default_text = "100%",
+     .default_text = "120%",
      .min = 0,
      .max = 1000,
      .why = "Price of heat: delay accepted for each second of throttling avoided; 0% throttles "
