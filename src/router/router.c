@@ -271,6 +271,8 @@ static void apply_policy_settings(struct router *router)
     settings.home_wait_pct = config->home_wait_pct;
     settings.swap_margin_ms = config->swap_margin_ms;
     settings.swap_factor_pct = config->swap_factor_pct;
+    settings.place_phase_ms =
+        (int64_t)(span_hash(span_str(router->id)) % POLICY_PLACE_PHASE_MAX_MS);
     policy_settings_set(router->policy, &settings);
     router->rules = (struct place_rules){config->pin, config->avoid};
 }

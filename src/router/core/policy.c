@@ -355,7 +355,7 @@ bool policy_kept(const struct policy *policy, uint32_t request, struct policy_de
 
 static bool next_preload(struct policy *policy, int64_t now_ms, struct policy_decision *ret)
 {
-    if (now_ms >= policy->place_ms) {
+    if (now_ms >= policy->place_ms + policy->settings.place_phase_ms) {
         policy->place_ms = now_ms + PLACE_TICK_MS;
         if (policy->settings.placement)
             policy_place_begin(policy, now_ms);

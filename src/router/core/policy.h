@@ -60,6 +60,8 @@ enum policy_kind {
 
 /* From the settings; handed in again when they are reloaded. Zeroed is not the default:
  * policy_settings_default(). */
+#define POLICY_PLACE_PHASE_MAX_MS 2500
+
 struct policy_settings {
     enum policy_kind kind;
     bool placement;            /* preload at all */
@@ -70,6 +72,8 @@ struct policy_settings {
     int64_t home_wait_pct;     /* wait for the home while that takes less than this share of what
                                   another node takes */
     int64_t chwbl_load_pct;    /* bound of a node's load, of the mean; 125 */
+    int64_t place_phase_ms;    /* so much later each round of preloads: routers that the same event
+                                  wakes must not all wish at once; 0 */
 };
 
 void policy_settings_default(struct policy_settings *ret);

@@ -245,6 +245,7 @@ static void play_settings(struct policy_replay *replay, struct tap_words *words)
     s.swap_factor_pct = tap_i64(words);
     s.home_wait_pct = tap_i64(words);
     s.chwbl_load_pct = tap_i64(words);
+    s.place_phase_ms = words->rest.len > 0 ? tap_i64(words) : 0;
     if (!words->failed)
         policy_settings_set(replay->policy, &s);
 }

@@ -28,10 +28,11 @@ void policy_tap_settings(const struct policy *policy)
 {
     const struct policy_settings *s = &policy->settings;
 
-    tap_line(policy->tap,
-             "settings %d %d %d %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64,
-             (int)s->kind, (int)s->placement, (int)s->homes, s->lambda_t_permille,
-             s->swap_margin_ms, s->swap_factor_pct, s->home_wait_pct, s->chwbl_load_pct);
+    tap_line(
+        policy->tap,
+        "settings %d %d %d %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64,
+        (int)s->kind, (int)s->placement, (int)s->homes, s->lambda_t_permille, s->swap_margin_ms,
+        s->swap_factor_pct, s->home_wait_pct, s->chwbl_load_pct, s->place_phase_ms);
 }
 
 static void tap_installed(const struct policy *policy, const struct policy_installed *installed)
